@@ -1,0 +1,30 @@
+"""stepwave: workflow files, run in parallel waves, within limits, with the right exit code.
+
+    >>> import stepwave
+    >>> loaded = stepwave.load("ci.yaml")       # doctest: +SKIP
+    >>> stepwave.run(loaded.workflow).success   # doctest: +SKIP
+    True
+
+The functions are those of `stepwave.api`; importing this package imports none of it until one is asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stepwave.api import Loaded, load, plan, run, validate
+    from stepwave.core.summary import Summary
+
+__version__ = "0.1.0"
+__all__ = ["Loaded", "Summary", "__version__", "load", "plan", "run", "validate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Summary":
+        from stepwave.core.summary import Summary
+
+        return Summary
+    if name in __all__:
+        from stepwave import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'stepwave' has no attribute {name!r}")

@@ -1,0 +1,5 @@
+"""`python -m stepwave` is the command."""
+
+from stepwave.cli import main
+
+main()

@@ -1,0 +1,47 @@
+"""The door: from the command line in, to the exit code out."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """The command `stepwave`. Ends the process with the run's exit code."""
+    _repair_descriptors()
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from stepwave import __version__
+
+        print(f"stepwave {__version__}")  # noqa: T201
+        return
+    try:
+        from stepwave.cli.app import app
+
+        app(prog_name="stepwave")
+    except Exception as problem:
+        sys.exit(_broken(problem))
+
+
+def _repair_descriptors() -> None:
+    """A closed 0, 1 or 2 would become the next pipe or log that is opened; /dev/null takes its place."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - stays open as long as the process
+
+
+def _broken(problem: Exception) -> int:
+    """The tool itself has failed: one sentence, and the traceback for whoever asks for it."""
+    if isinstance(problem, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the flush at exit must not fail again
+        return 141
+    if os.environ.get("STEPWAVE_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    what = str(problem) or type(problem).__name__
+    print(f"stepwave: {type(problem).__name__}: {what}", file=sys.stderr)  # noqa: T201
+    print("  (the runner itself failed; STEPWAVE_DEBUG=1 shows where)", file=sys.stderr)  # noqa: T201
+    return 3

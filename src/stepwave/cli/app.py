@@ -1,0 +1,288 @@
+"""The commands. Each body is three lines: call `api`, call `present`, raise the exit code.
+
+Nothing but typer is imported here at module level: `--help`, completion and a mistyped option start no machinery.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from stepwave.cli import complete
+
+app = typer.Typer(
+    name="stepwave",
+    help="Run workflow files: steps in parallel waves, within limits, with the right exit code.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 success, 1 a step failed, 2 nothing was started, 3 the runner failed, 124 timed out,"
+    " 130 interrupted.",
+)
+
+
+class Color(StrEnum):
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class ReportFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+class GraphFormat(StrEnum):
+    TEXT = "text"
+    MERMAID = "mermaid"
+    DOT = "dot"
+    JSON = "json"
+
+
+class ConfigType(StrEnum):
+    BASIC = "basic"
+    PARALLEL = "parallel"
+    WORKSTREAM = "workstream"
+    CI = "ci"
+    DATA = "data"
+
+
+class FileFormat(StrEnum):
+    YAML = "yaml"
+    JSON = "json"
+
+
+class SchemaName(StrEnum):
+    WORKFLOW = "workflow"
+    EVENT = "event"
+    RESULT = "result"
+
+
+class Shell(StrEnum):
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+ColorOption = Annotated[Color, typer.Option("--color", help="Colour: when it is a terminal, always, or never.")]
+FileArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="A workflow file, `-` for standard input, or the name of a workflow below this folder.",
+        autocompletion=complete.workflows,
+    ),
+]
+NameOption = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="Which workflow, in a file that holds several.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def stepwave(
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and exit.")] = False,
+) -> None:
+    """Run workflow files: steps in parallel waves, within limits, with the right exit code."""
+    if version:
+        from stepwave.cli import present
+
+        raise typer.Exit(present.version())
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
+    file: FileArgument,
+    max_concurrency: Annotated[
+        str | None,
+        typer.Option("--max-concurrency", "-j", metavar="N|auto", help="Steps at a time; auto: the CPUs, at least 4."),
+    ] = None,
+    parallel: Annotated[
+        bool | None, typer.Option("--parallel/--no-parallel", help="In parallel, or one step at a time.")
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", metavar="DURATION", help="For the whole run: seconds, or 30s, 5m, 1h30m; 0: none."),
+    ] = None,
+    continue_on_error: Annotated[
+        bool, typer.Option("--continue-on-error", help="Tolerate every failure: dependents run, exit code 0.")
+    ] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", "-k", help="After a failure, run all that does not depend on it.")
+    ] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="After a failure, start nothing new, whatever the file says.")
+    ] = False,
+    var: Annotated[
+        list[str] | None, typer.Option("--var", metavar="K=V", help="Set a variable (text). Repeatable.")
+    ] = None,
+    vars: Annotated[
+        str | None, typer.Option("--vars", metavar="JSON|@FILE", help='Set variables from JSON: {"key": "value"}.')
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="STEP", help="This step and all that it needs. Repeatable.", autocompletion=complete.steps
+        ),
+    ] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--skip",
+            metavar="STEP",
+            help="Not this step; what needs it runs. Repeatable.",
+            autocompletion=complete.steps,
+        ),
+    ] = None,
+    start: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", metavar="STEP", help="This step and all that need it. Repeatable.", autocompletion=complete.steps
+        ),
+    ] = None,
+    name: NameOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Show waves, commands, folders, limits; run nothing.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Unknown keys are errors; a tolerated failure fails the run.")
+    ] = False,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="A reference that leads nowhere becomes empty text.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the result document, and nothing else, on stdout.")
+    ] = False,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result document to a file.")
+    ] = None,
+    events: Annotated[
+        str | None, typer.Option("--events", metavar="FILE", help="Write every event, a line of JSON each (NDJSON).")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Failures and the verdict only.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Plain lines with commands, waiting times and output.")
+    ] = False,
+    color: ColorOption = Color.AUTO,
+) -> None:
+    """Run a workflow.
+
+    Steps whose needs are met run in parallel, within the pools and limits of the file. On a terminal a live board shows
+    them, elsewhere plain lines. The first Ctrl-C stops gently, the second at once.
+    """
+    from stepwave.cli import running
+
+    asked = running.Asked(
+        file=file,
+        max_concurrency=max_concurrency,
+        parallel=parallel,
+        timeout=timeout,
+        continue_on_error=continue_on_error,
+        keep_going=keep_going,
+        fail_fast=fail_fast,
+        var=tuple(var or ()),
+        vars=vars,
+        only=tuple(only or ()),
+        skip=tuple(skip or ()),
+        start=tuple(start or ()),
+        name=name,
+        dry_run=dry_run,
+        strict=strict,
+        lenient=lenient,
+        json=json,
+        output=output,
+        events=events,
+        quiet=quiet,
+        verbose=verbose,
+        color=color.value,
+    )
+    raise typer.Exit(running.run(asked))
+
+
+@app.command()
+def validate(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PATH]...",
+            help="Files or folders; `-` for standard input. Default: this folder.",
+            autocompletion=complete.workflows,
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Unknown keys are errors, a name is required.")] = False,
+    format: Annotated[ReportFormat, typer.Option("--format", help="How findings are printed.")] = ReportFormat.TEXT,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Turn leading tabs into spaces; the change is printed first.")
+    ] = False,
+    name: NameOption = None,
+    color: ColorOption = Color.AUTO,
+) -> None:
+    """Check workflow files and run nothing. Exit code 2 when one has an error."""
+    from stepwave.cli import present
+
+    raise typer.Exit(
+        present.validate(tuple(paths or ()), strict=strict, format=format.value, fix=fix, name=name, color=color.value)
+    )
+
+
+@app.command()
+def graph(
+    file: FileArgument,
+    format: Annotated[
+        GraphFormat, typer.Option("--format", help="Text, Mermaid, Graphviz DOT or JSON.")
+    ] = GraphFormat.TEXT,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
+    name: NameOption = None,
+    color: ColorOption = Color.AUTO,
+) -> None:
+    """Draw the waves and dependencies of a workflow."""
+    from stepwave.cli import present
+
+    raise typer.Exit(present.graph(file, format=format.value, output=output, name=name, color=color.value))
+
+
+@app.command("list")
+def list_workflows(
+    path: Annotated[str, typer.Argument(metavar="[PATH]", help="A folder.")] = ".",
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
+) -> None:
+    """List the workflows below a folder; broken ones are named, too."""
+    from stepwave.cli import present
+
+    raise typer.Exit(present.list_workflows(path, json=json))
+
+
+@app.command("init-config")
+def init_config(
+    output: Annotated[str, typer.Argument(metavar="[OUTPUT]", help="The file to write; `-` for standard output.")] = "",
+    type: Annotated[ConfigType, typer.Option("--type", "-t", help="What kind of workflow.")] = ConfigType.BASIC,
+    format: Annotated[
+        FileFormat | None, typer.Option("--format", help="Default: by the file's name, else YAML.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+) -> None:
+    """Write a workflow file to start from: commented, valid, and it runs."""
+    from stepwave.cli import present
+
+    raise typer.Exit(present.init_config(output, type=type.value, format=format.value if format else None, force=force))
+
+
+@app.command()
+def schema(
+    name: Annotated[SchemaName, typer.Argument(help="Which schema.")] = SchemaName.WORKFLOW,
+) -> None:
+    """Print a JSON Schema: of workflow files, of the event stream, of the result document."""
+    from stepwave.cli import present
+
+    raise typer.Exit(present.schema(name.value))
+
+
+@app.command()
+def completion(
+    shell: Annotated[Shell, typer.Argument(help="Which shell.")],
+) -> None:
+    """Print the completion script of a shell: add `eval "$(stepwave completion bash)"` to ~/.bashrc."""
+    from stepwave.cli import present
+
+    raise typer.Exit(present.completion(shell.value))

@@ -1,0 +1,36 @@
+"""What Tab offers: workflow files, and the steps of the file that is already on the line."""
+
+from collections.abc import Iterator
+
+import typer
+
+
+def workflows(incomplete: str) -> list[str]:
+    """Workflow files and folders that begin with what has been typed."""
+    from pathlib import Path
+
+    folder, _, beginning = incomplete.rpartition("/")
+    base = Path(folder or ("/" if incomplete.startswith("/") else "."))
+    return sorted(_offers(base, f"{folder}/" if folder or incomplete.startswith("/") else "", beginning))
+
+
+def _offers(base: "Path", prefix: str, beginning: str) -> "Iterator[str]":  # type: ignore[name-defined]  # noqa: F821
+    try:
+        entries = list(base.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.startswith(beginning) and (beginning.startswith(".") or not entry.name.startswith(".")):
+            if entry.is_dir():
+                yield f"{prefix}{entry.name}/"
+            elif entry.suffix in (".yaml", ".yml", ".json"):
+                yield f"{prefix}{entry.name}"
+
+
+def steps(context: typer.Context, incomplete: str) -> list[str]:
+    """Step ids of the named file that begin with what has been typed."""
+    from stepwave import api
+
+    loaded = api.load(context.params.get("file") or "")
+    ids = [step.id for step in loaded.workflow.steps] if loaded.workflow else []
+    return [id for id in ids if id.startswith(incomplete)]

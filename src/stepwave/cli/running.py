@@ -1,0 +1,180 @@
+"""`stepwave run`: from what was typed to the exit code."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepwave import api
+from stepwave.cli import terminal
+from stepwave.core import adjust
+from stepwave.core.diagnostics import Diagnostic, Place, Severity, error, has_errors
+from stepwave.core.model import FailurePolicy, Value, Workflow
+from stepwave.core.plan import Plan
+from stepwave.core.summary import Summary
+from stepwave.core.units import is_bare_number, seconds_of
+from stepwave.core.variables import COMMAND_LINE, read_variables
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The command line of `run`, as it was typed. It goes no further than this module."""
+
+    file: str
+    max_concurrency: str | None
+    parallel: bool | None
+    timeout: str | None
+    continue_on_error: bool
+    keep_going: bool
+    fail_fast: bool
+    var: tuple[str, ...]
+    vars: str | None
+    only: tuple[str, ...]
+    skip: tuple[str, ...]
+    start: tuple[str, ...]
+    name: str | None
+    dry_run: bool
+    strict: bool
+    lenient: bool
+    json: bool
+    output: str | None
+    events: str | None
+    quiet: bool
+    verbose: bool
+    color: str
+
+
+def run(asked: Asked) -> int:
+    """The exit code. Everything that can be wrong is found, and told together, before anything is started."""
+    variables, findings = _variables(asked)
+    findings += _check_options(asked)
+    loaded = api.load(api.locate(asked.file), variables=variables, name=asked.name, strict=asked.strict)
+    findings += api.refusals(loaded)
+    texts = {loaded.path: loaded.text}
+    if loaded.workflow is not None:
+        findings += _check_steps(asked, loaded.workflow)
+    if loaded.workflow is None or has_errors(findings):
+        terminal.tell_findings(findings, texts, asked.color)
+        return 2
+    if not asked.quiet:
+        terminal.tell_findings([f for f in findings if f.severity is Severity.WARNING], texts, asked.color)
+    plan = api.plan(_adjusted(asked, loaded.workflow), max_concurrency=_width(asked.max_concurrency))
+    left_out = adjust.deselected(loaded.workflow, asked.only, asked.skip, asked.start)
+    if asked.dry_run:
+        return terminal.write(api.dry_run(plan, left_out))
+    return _run(asked, plan, left_out)
+
+
+def _run(asked: Asked, plan: Plan, left_out: frozenset[str]) -> int:
+    required = []
+    if asked.events is not None:
+        try:
+            required.append(api.event_file(asked.events))
+        except OSError as problem:
+            finding = error(
+                "cannot-write", f"`{asked.events}`: {(problem.strerror or '').lower()}", Place(COMMAND_LINE)
+            )
+            terminal.tell_findings([finding], {}, asked.color)
+            return 2
+    summary = api.run_plan(
+        plan,
+        deselected=left_out,
+        strict=asked.strict,
+        lenient=asked.lenient,
+        courtesy=[_display(asked)],
+        required=required,
+    )
+    return _close(asked, plan, summary)
+
+
+def _display(asked: Asked) -> api.Factory:
+    style = terminal.talk_style(asked.color)
+    if terminal.is_terminal() and not asked.verbose and not asked.quiet:
+        return api.board(color=style.color, unicode=style.unicode)
+    return api.lines(color=style.color, unicode=style.unicode, verbose=asked.verbose, quiet=asked.quiet)
+
+
+def _close(asked: Asked, plan: Plan, summary: Summary) -> int:
+    terminal.talk(_report(asked, plan, summary))
+    written = 0
+    if asked.json or asked.output is not None:
+        text = json.dumps(api.result_document(summary), indent=2, ensure_ascii=False) + "\n"
+        if asked.output is not None:
+            written = terminal.save(asked.output, text)
+        if asked.json:
+            written = max(written, terminal.write(text))
+    return summary.exit_code or written
+
+
+def _report(asked: Asked, plan: Plan, summary: Summary) -> list[str]:
+    from stepwave.core.closing import closing, shown_in_full, verdict
+
+    style = terminal.talk_style(asked.color)
+    if asked.quiet and summary.success:
+        return verdict(summary, style)
+    tails = {step.id: api.log_tail(summary, step) for step in shown_in_full(summary)}
+    return ["", *closing(summary, plan, tails, summary.folder, style, terminal.width())]
+
+
+# --- what was typed ------------------------------------------------------------------------------------
+
+
+def _variables(asked: Asked) -> tuple[Mapping[str, Value], list[Diagnostic]]:
+    text = asked.vars
+    if text is not None and text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            return {}, [error("cannot-read", f"`--vars {asked.vars}`: {problem}", Place(COMMAND_LINE))]
+    return read_variables(asked.var, text)
+
+
+def _check_options(asked: Asked) -> list[Diagnostic]:
+    here = Place(COMMAND_LINE)
+    found = []
+    wanted = asked.max_concurrency
+    if wanted not in (None, "auto") and not (wanted.isdecimal() and 1 <= int(wanted[:9]) <= 100_000):
+        found.append(error("bad-option", f"`-j {wanted}` is neither a number from 1 nor `auto`", here))
+    if asked.timeout is not None and _seconds(asked.timeout) is None:
+        found.append(
+            error("bad-option", f"`--timeout {asked.timeout}` is no duration", here, "for example 90, 30s, 5m or 1h30m")
+        )
+    if asked.keep_going and asked.fail_fast:
+        found.append(error("conflicting-options", "`--keep-going` and `--fail-fast` exclude each other", here))
+    if asked.output is not None and (problem := terminal.can_write(asked.output)):
+        found.append(error("cannot-write", f"`--output`: {problem}", here))
+    return found
+
+
+def _check_steps(asked: Asked, workflow: Workflow) -> list[Diagnostic]:
+    return [
+        *adjust.check_names(workflow, "--only", asked.only),
+        *adjust.check_names(workflow, "--skip", asked.skip),
+        *adjust.check_names(workflow, "--from", asked.start),
+    ]
+
+
+def _seconds(text: str) -> float | None:
+    """A bare number is seconds here; 0 means none."""
+    if is_bare_number(text):
+        return float(text) if float(text) >= 0 else None
+    return seconds_of(text)
+
+
+def _width(text: str | None) -> int | None:
+    if text is None:
+        return None
+    return max(4, api.cpu_count()) if text == "auto" else int(text)
+
+
+def _adjusted(asked: Asked, workflow: Workflow) -> Workflow:
+    if asked.timeout is not None:
+        workflow = adjust.with_timeout(workflow, _seconds(asked.timeout))
+    if asked.parallel is not None:
+        workflow = adjust.with_parallel(workflow, asked.parallel)
+    if asked.keep_going or asked.fail_fast:
+        policy = FailurePolicy.SKIP_DEPENDENTS if asked.keep_going else FailurePolicy.ABORT
+        workflow = adjust.with_policy(workflow, policy)
+    if asked.continue_on_error:
+        workflow = adjust.tolerating(workflow)
+    return workflow

@@ -1,0 +1,1 @@
+"""What decides: values in, values out. No I/O, no clock, no thread, no process (see ARCHITECTURE.md)."""

@@ -1,0 +1,149 @@
+"""Which ready step starts next: the order, the slots, the pools, the wave limits and who may not be overtaken.
+
+Rule 1  A step takes a slot and all the units it needs at once, or nothing: two steps never hold one pool each and wait.
+Rule 2  Order is (priority, lower first; longest remaining path; file order). A step that does not fit is passed over,
+        but only so often: once it has seen PATIENCE x slots launches, nothing that needs its pools starts before it.
+Rule 3  An exclusive step runs alone.
+Rule 4  While a step with `maxConcurrency: N` runs, at most N steps of its wave run, itself included.
+
+Steps that ask for the same things wait in one line, so a blocked pool costs one look however many wait for it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from stepwave.core.model import Step
+from stepwave.core.plan import Plan
+
+PATIENCE = 4
+
+
+class Ask(NamedTuple):
+    """What a step needs in order to start; equal asks share a line."""
+
+    units: tuple[tuple[str, int], ...]
+    exclusive: bool
+    wave: int | None  # None where no step of the wave has a limit of its own
+    wave_limit: int | None
+
+
+class Ticket(NamedTuple):
+    """A place in a line; sorts in starting order."""
+
+    priority: int
+    minus_remaining_s: float
+    place: int
+    id: str
+    since: int  # launches before it became ready
+
+
+@dataclass(slots=True)
+class Admission:
+    """The only place that counts slots and units."""
+
+    plan: Plan
+    capacity: int
+    free: dict[str, int] = field(init=False)
+    running: dict[str, Ask] = field(default_factory=dict)
+    launches: int = 0
+    _index: dict[str, int] = field(init=False)
+    _asks: dict[str, Ask] = field(init=False)
+    _lines: dict[Ask, list[Ticket]] = field(default_factory=dict)
+    _gone: set[str] = field(default_factory=set)
+    _waiting: int = 0
+
+    def __post_init__(self) -> None:
+        self.free = dict(self.plan.workflow.pools)
+        self._index = {id: n for n, id in enumerate(self.plan.steps)}
+        limited = {self.plan.wave_of[s.id] for s in self.plan.steps.values() if s.max_concurrency is not None}
+        self._asks = {id: self._ask(step, limited) for id, step in self.plan.steps.items()}
+
+    def _ask(self, step: Step, limited: set[int]) -> Ask:
+        wave = self.plan.wave_of[step.id]
+        return Ask(
+            units=step.resources,
+            exclusive=step.exclusive,
+            wave=wave if wave in limited else None,
+            wave_limit=step.max_concurrency,
+        )
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
+
+    def add(self, id: str) -> None:
+        """The step is ready."""
+        step = self.plan.steps[id]
+        ticket = Ticket(step.priority, -self.plan.remaining_s[id], self._index[id], id, self.launches)
+        heappush(self._lines.setdefault(self._asks[id], []), ticket)
+        self._waiting += 1
+
+    def remove(self, id: str) -> None:
+        """The step, which is waiting, will not start after all."""
+        self._gone.add(id)
+        self._waiting -= 1
+
+    def take(self) -> str | None:
+        """The next step to start, which now holds what it asked for; None when none fits."""
+        if not self._waiting or len(self.running) >= self.capacity:
+            return None
+        kept_back: set[str] = set()
+        for ticket, ask in self._heads():
+            if self._fits(ask) and not any(pool in kept_back for pool, _ in ask.units):
+                return self._start(ticket, ask)
+            if self.launches - ticket.since > PATIENCE * self.capacity:
+                if ask.exclusive or ask.wave_limit is not None:
+                    return None
+                kept_back.update(pool for pool, _ in ask.units)
+        return None
+
+    def _heads(self) -> Iterator[tuple[Ticket, Ask]]:
+        heads = []
+        for ask, line in list(self._lines.items()):
+            while line and line[0].id in self._gone:
+                self._gone.discard(heappop(line).id)
+            if line:
+                heads.append((line[0], ask))
+            else:
+                del self._lines[ask]
+        return iter(sorted(heads) if len(heads) > 1 else heads)
+
+    def _fits(self, ask: Ask) -> bool:
+        return self.blocked_by(ask) is None
+
+    def blocked_by(self, ask: Ask) -> str | None:
+        """What keeps such a step from starting now, as the end of a sentence; None when nothing does."""
+        if len(self.running) >= self.capacity:
+            return f"all {self.capacity} slots are taken"
+        if ask.exclusive and self.running:
+            return "it runs alone and other steps are running"
+        if any(other.exclusive for other in self.running.values()):
+            return "an exclusive step is running"
+        for pool, units in ask.units:
+            if units > self.free[pool]:
+                return f"pool `{pool}` has {self.free[pool]} of {self.plan.workflow.pools[pool]} units free"
+        if ask.wave is not None:
+            mates = [other for other in self.running.values() if other.wave == ask.wave]
+            limits = [a.wave_limit for a in (*mates, ask) if a.wave_limit is not None]
+            if limits and len(mates) >= min(limits):
+                return f"at most {min(limits)} of its wave may run at once"
+        return None
+
+    def why_waiting(self, id: str) -> str:
+        return self.blocked_by(self._asks[id]) or "it is next in line"
+
+    def _start(self, ticket: Ticket, ask: Ask) -> str:
+        heappop(self._lines[ask])
+        for pool, units in ask.units:
+            self.free[pool] -= units
+        self.running[ticket.id] = ask
+        self.launches += 1
+        self._waiting -= 1
+        return ticket.id
+
+    def give_back(self, id: str) -> None:
+        """The step's process tree is gone: its slot and units are free."""
+        for pool, units in self.running.pop(id).units:
+            self.free[pool] += units

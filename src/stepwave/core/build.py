@@ -1,0 +1,160 @@
+"""From a document to a workflow: the one place where three dialects and their near kin become one.
+
+Rule 1  Every fault is told, none is raised, and there is a workflow exactly when there is no error.
+Rule 2  Nothing is guessed from a wrong value: what cannot be read is reported and left out.
+Rule 3  Time and memory grow with the file, not with its square; nothing recurses along the graph.
+
+The way: `build_shape` finds the workflow or workstreams in the file, `build_workflow` reads what holds for all
+steps, `build_step` drafts each step, `build_graph` connects them, `build_step` then makes them whole, and
+`build_references` asks whether their references lead anywhere.
+"""
+
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, field, replace
+
+from stepwave.core.build_graph import Section, connect
+from stepwave.core.build_references import check_references
+from stepwave.core.build_shape import Sheet, sheets_of
+from stepwave.core.build_step import Defaults, Draft, build_step, conflict_pool, draft
+from stepwave.core.build_workflow import Settings, check_name, metadata_of, read_defaults, read_settings
+from stepwave.core.diagnostics import Diagnostic, Place, has_errors, in_order
+from stepwave.core.dialects import detect_dialect, family_of
+from stepwave.core.document import Document
+from stepwave.core.evaluate import Values
+from stepwave.core.fields import Found, Given, Reading, choice, one
+from stepwave.core.fields_many import environment, words
+from stepwave.core.fields_many import pools as read_pools
+from stepwave.core.model import Dialect, Step, Value, Workflow
+
+__all__ = ["Inputs", "build", "detect_dialect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a workflow is made from besides its file.
+
+    `environ` is the caller's environment. `variables` lie over those of the file. `folder` is the absolute folder of
+    the file. `name` picks one of several workflows (`workflows:`), or a workstream of a list.
+    """
+
+    environ: Map[str, str] = field(default_factory=dict)
+    variables: Map[str, Value] = field(default_factory=dict)
+    folder: str = "."
+    name: str | None = None
+
+
+def build(document: Document, inputs: Inputs, *, strict: bool = False) -> tuple[Workflow | None, list[Diagnostic]]:
+    """The workflow of a document, and every finding, sorted by place; None exactly when one is an error.
+
+    With `strict` every unknown key is an error, and a camel workflow needs a name. Raises nothing for what a file
+    says. Findings that are no error but forbid a run have the code `not-built-yet`.
+    """
+    family = family_of(document.root)
+    dialect = family.dialect
+    scope = Values(variables=inputs.variables, env=inputs.environ)
+    r = Reading(document, scope, family.unit, dialect is not Dialect.CAMEL, strict)
+    sheets = sheets_of(r, document.root, inputs.name)
+    whole = sheets[0] if len(sheets) == 1 and not sheets[0].id else Sheet(None)
+    one(r, whole.found, "dialect", _dialect)
+    check_name(r, whole.mapping, whole.found, dialect)
+    settings = read_settings(r, whole.found, inputs.variables, dialect, plan=family.plan, name=whole.key or inputs.name)
+    steps, pools = _steps(r, sheets, settings)
+    metadata = metadata_of(r, whole.mapping, whole.found)
+    found = in_order(r.found)
+    if has_errors(found):
+        return None, found
+    workflow = Workflow(
+        id=settings.id,
+        place=_place(document, whole),
+        steps=steps,
+        name=settings.name,
+        version=settings.version,
+        description=settings.description,
+        dialect=dialect,
+        folder=inputs.folder,
+        timeout_s=settings.timeout_s,
+        env=settings.env,
+        variables=settings.variables,
+        parallel=settings.parallel,
+        max_concurrency=settings.max_concurrency,
+        pools=pools,
+        scheduling=settings.scheduling,
+        on_failure=settings.on_failure,
+        rate_limit_s=settings.rate_limit_s,
+        metadata=metadata,
+    )
+    return workflow, found
+
+
+def _dialect(r: Reading, given: Given) -> Dialect | None:
+    return choice(r, given, {dialect.value: dialect for dialect in Dialect})
+
+
+def _place(document: Document, whole: Sheet) -> Place:
+    named = whole.found.get("name") or whole.found.get("id")
+    return document.place(named[0].node.span) if named else Place(document.path)
+
+
+def _steps(r: Reading, sheets: list[Sheet], settings: Settings) -> tuple[tuple[Step, ...], Map[str, int]]:
+    """Every step, and the pools they take from, those of conflict groups included."""
+    sections = [_section(r, sheet, settings.defaults) for sheet in sheets]
+    needs, sound = connect(r, sections)
+    drafts = [draft for section in sections for draft in section.drafts]
+    pools = {**settings.pools, **_pools(r, sheets, drafts)}
+    steps = tuple(build_step(r, draft, needs.get(draft.id, ()), pools) for draft in drafts)
+    check_references(r, needs, r.scope.variables, sound=sound)
+    return steps, pools
+
+
+def _pools(r: Reading, sheets: list[Sheet], drafts: list[Draft]) -> dict[str, int]:
+    groups = (conflict_pool(r, draft.found) for draft in drafts if "conflictGroup" in draft.found)
+    named = {group: 1 for group in groups if group}
+    for sheet in sheets:
+        if sheet.id:
+            named |= one(r, sheet.found, "pools", read_pools) or {}
+    return named
+
+
+# --- workflows and workstreams ---------------------------------------------------------------------------------------
+
+_of_the_whole = (
+    "timeout",
+    "variables",
+    "parallel",
+    "maxConcurrency",
+    "scheduling",
+    "rateLimit",
+    "onFailure",
+    "dialect",
+)
+
+
+def _section(r: Reading, sheet: Sheet, defaults: Defaults) -> Section:
+    """The steps of one sheet as drafts. In a list of workstreams their ids begin with that of the workstream."""
+    if sheet.id:
+        defaults = _workstream_defaults(r, sheet)
+    needs = one(r, sheet.found, "needs", words) or []
+    if sheet.is_agent:
+        return Section(sheet.id, [_main(sheet, defaults)], needs)
+    scope = f"{sheet.id}." if sheet.id else ""
+    drafts = [draft(r, node, key, defaults, scope) for node, key in sheet.items]
+    return Section(sheet.id, [made for made in drafts if made is not None], needs)
+
+
+def _main(sheet: Sheet, defaults: Defaults) -> Draft:
+    """The one step that a workstream without steps is."""
+    found: Found = {
+        name: sheet.found[name] for name in ("agent", "tool", "tasks", "prompt", "name") if name in sheet.found
+    }
+    given = (sheet.found.get("id") or sheet.found.get("tool") or sheet.found.get("agent") or sheet.found["tasks"])[0]
+    return Draft(sheet.id or "main", "", given.node.span, "agent", found, defaults)
+
+
+def _workstream_defaults(r: Reading, sheet: Sheet) -> Defaults:
+    for name in _of_the_whole:
+        for given in sheet.found.get(name, ()):
+            message = f"`{given.key}` of one workstream has no effect in a list of them"
+            r.warning("ignored-key", message, given.span, "put the workstream into a file of its own")
+    defaults = read_defaults(r, sheet.found)
+    env = one(r, sheet.found, "env", environment) or {}
+    return replace(defaults, env={**env, **defaults.env}) if env else defaults

@@ -1,0 +1,210 @@
+"""What a workflow says about itself and for all its steps: name, limits, environment, defaults."""
+
+import re
+from collections.abc import Callable
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import PurePath
+from typing import cast
+
+from stepwave.core import keys
+from stepwave.core.build_command import shell_choice
+from stepwave.core.build_retry import retry_of
+from stepwave.core.build_step import MAX_ID, Defaults, failure_policy, once
+from stepwave.core.document import Mapping, Span, plain
+from stepwave.core.fields import (
+    Found,
+    Given,
+    Reading,
+    choice,
+    conflict,
+    flag,
+    one,
+    quoted,
+    scalar_text,
+    text,
+    width,
+    wrong_type,
+)
+from stepwave.core.fields_many import environment, pools, template
+from stepwave.core.fields_units import duration
+from stepwave.core.model import Dialect, FailurePolicy, Scheduling, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The fields of a `Workflow` other than its steps, and what its steps take over."""
+
+    id: str
+    name: str
+    version: str
+    description: str
+    timeout_s: float | None
+    env: Map[str, str | None]
+    variables: Map[str, Value]
+    parallel: bool
+    max_concurrency: int | None
+    pools: Map[str, int]
+    scheduling: Scheduling
+    on_failure: FailurePolicy
+    rate_limit_s: float
+    defaults: Defaults = field(default_factory=Defaults)
+
+
+def read_settings(
+    r: Reading, found: Found, variables: Map[str, Value], dialect: Dialect, *, plan: bool, name: str | None
+) -> Settings:
+    """Everything but the steps. `variables` come from outside and win; `plan`: one step at a time unless it says so;
+    `name` is what the workflow is called where it stands, if it has no id or name of its own.
+
+    From here on `r.scope` knows the variables and the environment of the file.
+    """
+    settled = {**(one(r, found, "variables", _values) or {}), **variables}
+    r.scope = replace(r.scope, variables=settled)
+    env = one(r, found, "env", environment) or {}
+    version = _version(r, found, dialect)
+    id, title = _identity(r, found, name)
+    about: dict[str, Value] = {"id": id, "name": title, "version": version}
+    r.scope = replace(r.scope, env={**r.scope.env, **_plain_values(env)}, workflow=about)
+    wide = one(r, found, "maxConcurrency", width)
+    parallel = one(r, found, "parallel", flag)
+    if one(r, found, "adaptive", flag):
+        r.later(found["adaptive"][0].key, found["adaptive"][0].span)
+    return Settings(
+        id=id,
+        name=title,
+        version=version,
+        description=one(r, found, "description", text) or "",
+        timeout_s=one(r, found, "timeout", duration) or None,
+        env=env,
+        variables=settled,
+        parallel=parallel is not False,
+        max_concurrency=(wide or None) if "maxConcurrency" in found else (1 if plan else None),
+        pools=one(r, found, "pools", pools) or {},
+        scheduling=one(r, found, "scheduling", _scheduling) or Scheduling.EAGER,
+        on_failure=_policy(r, found) or FailurePolicy.ABORT,
+        rate_limit_s=one(r, found, "rateLimit", duration) or 0.0,
+        defaults=read_defaults(r, found),
+    )
+
+
+def read_defaults(r: Reading, found: Found) -> Defaults:
+    """What the steps below take over."""
+    cwd = one(r, found, "defaults.cwd", text)
+    if cwd:
+        template(r, "", cwd, found["defaults.cwd"][0].node)
+    isolate = one(r, found, "defaults.isolateErrors", flag)
+    return Defaults(
+        timeout_s=one(r, found, "defaults.timeout", duration) or None,
+        retry=retry_of(r, found, once),
+        cwd=cwd or ".",
+        env=one(r, found, "defaults.env", environment) or {},
+        shell=one(r, found, "defaults.shell", shell_choice),
+        isolate_errors=isolate is not False,
+        continue_on_error=one(r, found, "continueOnError", flag) or False,
+    )
+
+
+def _values(r: Reading, given: Given) -> dict[str, Value] | None:
+    if not isinstance(given.node, Mapping):
+        wrong_type(r, given, "a mapping from names to values")
+        return None
+    return cast("dict[str, Value]", plain(given.node))
+
+
+def _plain_values(env: Map[str, str | None]) -> dict[str, str]:
+    """Values that hold no reference of their own: others are known only when a step starts."""
+    return {name: value for name, value in env.items() if value is not None and "{{" not in value}
+
+
+_semver = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:[-+].*)?\Z")
+
+
+def _version(r: Reading, found: Found, dialect: Dialect) -> str:
+    version = one(r, found, "version", scalar_text)
+    if version is not None and dialect is Dialect.CAMEL and not _semver.match(version):
+        node = found["version"][0].node
+        r.warning("version-format", f"version {quoted(version)} is not of the form 1.0.0", node.span)
+    return "1.0.0" if version is None else version
+
+
+# --- what it is called -----------------------------------------------------------------------------------------------
+
+_id = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+
+
+def _identity(r: Reading, found: Found, called: str | None) -> tuple[str, str]:
+    """Id and name. Without an id the name is made into one, without both what it is called, or the file's name."""
+    id, name = one(r, found, "id", text), one(r, found, "name", text)
+    if id is not None and (not _id.match(id) or len(id) > MAX_ID):
+        message = f"workflow id {quoted(id)} may hold only letters, digits, `_`, `.` and `-`, and begins with one"
+        r.error("bad-id", message, found["id"][0].node.span, f"write `{slug(id)}`" if slug(id) else None)
+    made = id or slug(name or called or "") or slug(PurePath(r.document.path).stem) or "workflow"
+    return made, name or made
+
+
+def slug(name: str) -> str:
+    """`My Workflow!` → `my-workflow`."""
+    return re.sub(r"[^a-z0-9_.]+", "-", name.lower())[:MAX_ID].strip("-_.")
+
+
+# --- how it goes on --------------------------------------------------------------------------------------------------
+
+_strategies = {
+    "fail_fast": FailurePolicy.ABORT,
+    "continue": FailurePolicy.SKIP_DEPENDENTS,
+    "escalate": FailurePolicy.ABORT,
+}
+_actions = {
+    "fail_fast": FailurePolicy.ABORT,
+    "log_and_continue": FailurePolicy.SKIP_DEPENDENTS,
+    "skip_step": FailurePolicy.SKIP_DEPENDENTS,
+}
+_orders = {scheduling.value: scheduling for scheduling in Scheduling}
+
+
+def _scheduling(r: Reading, given: Given) -> Scheduling | None:
+    return choice(r, given, _orders)
+
+
+def _policy(r: Reading, found: Found) -> FailurePolicy | None:
+    """The ways to say what a failure means; they must not contradict each other."""
+    read: dict[str, Callable[[Reading, Given], FailurePolicy | None]] = {
+        "onFailure": failure_policy,
+        "onFailureStrategy": partial(choice, allowed=_strategies),
+        "onFailureAction": partial(choice, allowed=_actions),
+    }
+    said = [(found[name][0], policy) for name, by in read.items() if (policy := one(r, found, name, by)) is not None]
+    for given, policy in said[1:]:
+        if policy is not said[0][1]:
+            conflict(r, said[0][0], given)
+    fast = one(r, found, "failFast", flag)
+    if fast is not None and said and fast != (said[0][1] is FailurePolicy.ABORT):
+        conflict(r, said[0][0], found["failFast"][0])
+    if said:
+        return said[0][1]
+    return None if fast is None else FailurePolicy.ABORT if fast else FailurePolicy.SKIP_DEPENDENTS
+
+
+# --- what goes along -------------------------------------------------------------------------------------------------
+
+
+def metadata_of(r: Reading, mapping: Mapping | None, found: Found) -> dict[str, Value]:
+    """`metadata`, and every key that means nothing here but something to somebody."""
+    if mapping is None:
+        return {}
+    passive = {key: node for key, node in mapping.entries.items() if key in keys.workflow.passive and key != "$schema"}
+    given = one(r, found, "metadata", _values) or {}
+    return {**cast("dict[str, Value]", {key: plain(node) for key, node in passive.items()}), **given}
+
+
+def check_name(r: Reading, mapping: Mapping | None, found: Found, dialect: Dialect) -> None:
+    """Under --strict a camel file has a name."""
+    if r.strict and mapping is not None and dialect is Dialect.CAMEL and "name" not in found:
+        r.error("missing-key", "a workflow needs a `name`", first_key(mapping))
+
+
+def first_key(mapping: Mapping) -> Span:
+    """Where a mapping begins: its first key, not all its lines."""
+    return next(iter(mapping.keys.values()), mapping.span)

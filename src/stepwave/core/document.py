@@ -1,0 +1,93 @@
+"""A read file as a tree that remembers where everything stood.
+
+Every node carries its `Span`, every scalar the text as it was written: diagnostics point with the one and
+`22:22`, `010` or `1.10` reach a step unchanged through the other. Nodes are not frozen because a large file
+has a hundred thousand of them and freezing triples the cost of making one; nothing changes them afterwards.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from stepwave.core.diagnostics import Place
+
+type_names = {type(None): "null", bool: "a boolean", int: "an integer", float: "a number", str: "a string"}
+
+
+class Span(NamedTuple):
+    """Line and column of the first character and of the one after the last, counted from 1, in characters."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(slots=True)
+class Scalar:
+    value: None | bool | int | float | str
+    text: str
+    span: Span
+    quoted: bool = False
+
+
+@dataclass(slots=True)
+class Sequence:
+    items: list["Node"]
+    span: Span
+
+
+@dataclass(slots=True)
+class Mapping:
+    """Keys are text as written; `keys` holds where each stood. Order is that of the file."""
+
+    entries: dict[str, "Node"]
+    keys: dict[str, Span]
+    span: Span
+
+    def items(self) -> Iterator[tuple[str, "Node"]]:
+        yield from self.entries.items()
+
+    def get(self, key: str) -> "Node | None":
+        return self.entries.get(key)
+
+
+Node = Scalar | Sequence | Mapping
+
+
+class Syntax(Enum):
+    YAML = "yaml"
+    JSON = "json"
+
+
+@dataclass(slots=True)
+class Document:
+    """One parsed file: its name for messages, its text for excerpts, its syntax and its root node."""
+
+    path: str
+    text: str
+    syntax: Syntax
+    root: Node
+
+    def place(self, span: Span) -> Place:
+        return Place(self.path, span.line, span.column, span.end_line, span.end_column)
+
+
+def plain(node: Node) -> object:
+    """The node as Python values: dict, list, str, int, float, bool, None.
+
+    Recursive: `parse` bounds the depth of a document (see `parse.MAX_DEPTH`), so this cannot run away.
+    """
+    if isinstance(node, Scalar):
+        return node.value
+    if isinstance(node, Sequence):
+        return [plain(item) for item in node.items]
+    return {key: plain(value) for key, value in node.entries.items()}
+
+
+def kind(node: Node) -> str:
+    """What a person would call this node: `a list`, `a mapping`, `a string` …"""
+    if isinstance(node, Scalar):
+        return type_names[type(node.value)]
+    return "a list" if isinstance(node, Sequence) else "a mapping"

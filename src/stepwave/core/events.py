@@ -1,0 +1,263 @@
+"""The three vocabularies of a run.
+
+A *signal* is what the world tells us (`Exited`). An *order* is what we ask of the world (`Launch`). An *event*
+is what has happened (`StepFinished`). Signals come in through one inbox, orders go to the launcher only,
+events go to every listener and nobody answers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from stepwave.core.model import Limits, Stdin, StopRule
+
+
+class Outcome(Enum):
+    """How a step ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class Status(Enum):
+    """How a run ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+
+
+# --- signals: the world tells us ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt used, from wait4(2), children it waited for included. Seconds and bytes."""
+
+    user_s: float
+    system_s: float
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """An attempt has ended and its whole process tree is gone.
+
+    Exactly one of `code`, `signal` and `problem` is set: an exit status, the number of the signal that ended it,
+    or why it could not be started (or was lost). `stopped`: it ended because we ordered a `Stop`; an exit that came before
+    the order arrived is not stopped. `stdout` and `stderr` are what it wrote, where `Launch.keep_output` asked, and None
+    when that was more than 64 KiB. `log_bytes` is the size of its log. `left` names processes that were still alive
+    when its own process ended, and were killed.
+    """
+
+    step: str
+    attempt: int
+    code: int | None = None
+    signal: int | None = None
+    problem: str | None = None
+    stopped: bool = False
+    pid: int | None = None
+    usage: Usage | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    log_bytes: int = 0
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A signal asks the run to end: `number` is signal.SIGINT, SIGTERM or SIGHUP."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The whole run stood still (SIGTSTP … SIGCONT) for this long: every deadline moves."""
+
+    paused_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Nothing but time has passed."""
+
+
+Signal = Exited | Interrupted | Resumed | Tick
+
+
+def stdout_log(log: str) -> str:
+    """Where stdout goes a second time when it is kept apart from stderr: `logs/0007-build.out` for `logs/0007-build.log`."""
+    return log.removesuffix(".log") + ".out"
+
+
+# --- orders: what we ask of the world ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Start one attempt. Everything is filled in: no references are left.
+
+    `env` is laid over the environment of the runner; None takes a name away. `cwd` is absolute. `log` is the file
+    for its output, relative to the run's folder; made with its first byte. With
+    `keep_output` stdout also goes to `stdout_log(log)`, and both streams come back, bounded, in `Exited`.
+    """
+
+    step: str
+    attempt: int
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str | None]
+    stdin: Stdin | None
+    limits: Limits
+    log: str
+    keep_output: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End this attempt's process tree: the rule's signal, its grace period, then SIGKILL; at once if `force`."""
+
+    step: str
+    attempt: int
+    rule: StopRule
+    force: bool = False
+
+
+Order = Launch | Stop
+
+
+# --- events: what has happened -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The first event. `waves` holds step ids; `pools` the units of each resource."""
+
+    workflow: str
+    name: str
+    waves: tuple[tuple[str, ...], ...]
+    dependencies: int
+    max_concurrency: int
+    pools: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StepQueued:
+    """Every need of the step is met; it waits for a slot."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """An attempt begins. The fields are those of its `Launch`."""
+
+    step: str
+    attempt: int
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    log: str = ""
+    keep_output: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepStopping:
+    """The step was ordered to stop; `reason` is a sentence's end: `timed out after 1.5s`."""
+
+    step: str
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepRetrying:
+    """An attempt failed and another will follow after `delay_s`."""
+
+    step: str
+    attempt: int
+    delay_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepLeftProcesses:
+    """Processes outlived the step's own process and were killed. One line each: `pid 4711: sleep 100`."""
+
+    step: str
+    attempt: int
+    processes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """A step has its outcome, and will not change it.
+
+    `attempts` is 0 for a step that was never started. `reason` says why it did not complete, or was skipped.
+    `tolerated`: it failed and the run goes on as if it had not (continueOnError).
+    """
+
+    step: str
+    outcome: Outcome
+    attempts: int = 0
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str | None = None
+    tolerated: bool = False
+    duration_s: float = 0.0
+    """From the start of the last attempt to its end; 0 for a step that was never started."""
+    queued_s: float = 0.0
+    """From the moment every need was met to the first start."""
+    pid: int | None = None
+    usage: Usage | None = None
+    log_bytes: int = 0
+    """Size of the last attempt's log; with 0 there is no such file."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStopping:
+    """Nothing new starts from here on; `reason`: `interrupted (SIGINT)`, `step \\`x\\` failed` …"""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The last event. `exit_code` is the one the process ends with."""
+
+    status: Status
+    exit_code: int
+    reason: str | None = None
+
+
+Event = (
+    RunStarted
+    | StepQueued
+    | StepStarted
+    | StepStopping
+    | StepRetrying
+    | StepLeftProcesses
+    | StepFinished
+    | RunStopping
+    | RunFinished
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event as listeners get it, stamped by the engine alone.
+
+    `seq` counts from 1 without gaps; `at` is seconds since the epoch (for people), `elapsed_s` monotonic seconds
+    since the run began (for arithmetic); `run` is the run's id.
+    """
+
+    seq: int
+    at: float
+    elapsed_s: float
+    run: str
+    event: Event

@@ -1,0 +1,84 @@
+"""From a workflow to a plan, in one pass over the graph and without recursion (Kahn, 1962)."""
+
+from collections import deque
+from collections.abc import Mapping
+
+from stepwave.core.model import Step, Workflow
+from stepwave.core.plan import Plan
+
+
+def make_plan(workflow: Workflow, *, cpus: int, max_concurrency: int | None = None) -> Plan:
+    """Work out waves and longest paths.
+
+    `cpus` is what `max_concurrency: auto` stands for, at least 4 (steps wait for files and networks too);
+    `max_concurrency` overrides the file. The workflow must be free of cycles and unknown needs, as `build` leaves it.
+    Raises ValueError when it is not, or when `max_concurrency` is less than 1.
+    """
+    if max_concurrency is not None and max_concurrency < 1:
+        raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
+    steps = {step.id: step for step in workflow.steps}
+    dependents = _dependents(steps)
+    order = _topological(steps, dependents)
+    wave_of = _waves(order, steps)
+    width = max_concurrency or workflow.max_concurrency or max(4, cpus)
+    return Plan(
+        workflow=workflow,
+        steps=steps,
+        waves=_group(steps, wave_of),
+        wave_of=wave_of,
+        dependents=dependents,
+        remaining_s=_remaining(order, steps, dependents),
+        max_concurrency=width if workflow.parallel else 1,
+    )
+
+
+def _dependents(steps: Mapping[str, Step]) -> dict[str, tuple[str, ...]]:
+    lists: dict[str, list[str]] = {id: [] for id in steps}
+    for step in steps.values():
+        for need in step.needs:
+            if need not in lists:
+                raise ValueError(f'Step "{step.id}" depends on non-existent step: {need}')
+            lists[need].append(step.id)
+    return {id: tuple(ids) for id, ids in lists.items()}
+
+
+def _topological(steps: Mapping[str, Step], dependents: Mapping[str, tuple[str, ...]]) -> list[str]:
+    waiting = {id: len(step.needs) for id, step in steps.items()}
+    ready = deque(id for id, count in waiting.items() if count == 0)
+    order: list[str] = []
+    while ready:
+        id = ready.popleft()
+        order.append(id)
+        for dependent in dependents[id]:
+            waiting[dependent] -= 1
+            if waiting[dependent] == 0:
+                ready.append(dependent)
+    if len(order) < len(steps):
+        stuck = sorted(set(steps) - set(order))
+        raise ValueError(f"Circular dependency detected among steps: {', '.join(stuck)}")
+    return order
+
+
+def _waves(order: list[str], steps: Mapping[str, Step]) -> dict[str, int]:
+    wave_of: dict[str, int] = {}
+    for id in order:
+        wave_of[id] = 1 + max((wave_of[need] for need in steps[id].needs), default=-1)
+    return wave_of
+
+
+def _group(steps: Mapping[str, Step], wave_of: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
+    waves: list[list[str]] = [[] for _ in range(1 + max(wave_of.values(), default=-1))]
+    for id in steps:
+        waves[wave_of[id]].append(id)
+    return tuple(tuple(ids) for ids in waves)
+
+
+def _remaining(
+    order: list[str], steps: Mapping[str, Step], dependents: Mapping[str, tuple[str, ...]]
+) -> dict[str, float]:
+    remaining: dict[str, float] = {}
+    for id in reversed(order):
+        estimate = steps[id].estimate_s
+        own = 1.0 if estimate is None else estimate
+        remaining[id] = own + max((remaining[d] for d in dependents[id]), default=0.0)
+    return remaining

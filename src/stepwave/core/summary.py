@@ -1,0 +1,92 @@
+"""What became of a run: a fold over its events, so that a recorded run gives the same summary as a live one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stepwave.core.diagnostics import Diagnostic
+from stepwave.core.events import Outcome, Status
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What became of one step. `started_s` and `ended_s` count from the start of the run; None: never started."""
+
+    id: str
+    name: str
+    outcome: Outcome
+    wave: int
+    attempts: int = 0
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str | None = None
+    tolerated: bool = False
+    started_s: float | None = None
+    ended_s: float | None = None
+    duration_s: float = 0.0
+    queued_s: float = 0.0
+    pid: int | None = None
+    argv: tuple[str, ...] = ()
+    cwd: str = ""
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    stdout_log: str | None = None
+    """Relative to the run's folder, like `stderr_log`; the same file unless stdout was kept apart."""
+    stderr_log: str | None = None
+
+    @property
+    def success(self) -> bool:
+        """Completed, or skipped because its own condition said so."""
+        return self.outcome in (Outcome.COMPLETED, Outcome.SKIPPED) and not self.is_failure
+
+    @property
+    def is_failure(self) -> bool:
+        return self.outcome in (Outcome.FAILED, Outcome.TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How parallel it was. Utilisation is a time-weighted mean, 0..1: Σ(units held x seconds) / (limit x wall)."""
+
+    total_groups: int = 0
+    executed_groups: int = 0
+    max_concurrent_steps: int = 0
+    utilization: Mapping[str, float] = field(default_factory=dict)
+    peak_utilization: Mapping[str, float] = field(default_factory=dict)
+    resource_wait_s: Mapping[str, float] = field(default_factory=dict)
+    sequential_s: float = 0.0
+    time_saved_percent: int = 0
+    critical_path: tuple[str, ...] = ()
+    critical_path_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The whole run. `steps` holds every step of the file exactly once, in file order.
+
+    `folder` is where the logs lie (absolute). A file that could not be run at all has exit code 2, no steps, and its
+    `diagnostics`.
+    """
+
+    workflow: str
+    name: str
+    run: str
+    status: Status
+    exit_code: int
+    reason: str | None
+    started_at: float
+    wall_s: float
+    steps: tuple[StepResult, ...]
+    statistics: Statistics = Statistics()
+    folder: str = ""
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def success(self) -> bool:
+        return self.exit_code == 0
+
+    @property
+    def failures(self) -> tuple[StepResult, ...]:
+        """Steps that failed or ran out of time, tolerated ones included, in file order."""
+        return tuple(step for step in self.steps if step.is_failure)
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(step.outcome is outcome for step in self.steps)

@@ -1,0 +1,192 @@
+"""The fold from events to a Summary. A listener like any other; a stored run gives the same summary as a live one."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+from stepwave.core.events import (
+    Entry,
+    Outcome,
+    RunFinished,
+    StepFinished,
+    StepQueued,
+    StepRetrying,
+    StepStarted,
+    stdout_log,
+)
+from stepwave.core.plan import Plan
+from stepwave.core.summary import Statistics, StepResult, Summary
+
+
+@dataclass(slots=True)
+class Pool:
+    """One resource over time: what is held, and how many wait for how much of it."""
+
+    limit: int
+    held: int = 0
+    peak: int = 0
+    unit_s: float = 0.0
+    wait_s: float = 0.0
+    waiting: Counter[int] = field(default_factory=Counter)
+
+    def pass_time(self, seconds: float) -> None:
+        self.unit_s += self.held * seconds
+        short = sum(count for units, count in self.waiting.items() if units > self.limit - self.held)
+        self.wait_s += short * seconds
+
+    def take(self, units: int) -> None:
+        self.held += units
+        self.peak = max(self.peak, self.held)
+
+
+class Tally:
+    """Feed it every entry in order; `summary()` once RunFinished has come."""
+
+    refresh_s: float | None = None
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._run = ""
+        self._began_at = 0.0
+        self._now_s = 0.0
+        self._finish: RunFinished | None = None
+        self._starts: dict[str, tuple[float, StepStarted]] = {}
+        self._ends: dict[str, tuple[float, StepFinished]] = {}
+        self._pools = {name: Pool(limit) for name, limit in plan.workflow.pools.items()}
+        self._queued: set[str] = set()
+        self._running: set[str] = set()
+        self._peak = 0
+        self._sequential_s = 0.0
+
+    def see(self, entry: Entry) -> None:
+        if entry.seq == 1:
+            self._run, self._began_at = entry.run, entry.at - entry.elapsed_s
+        for pool in self._pools.values():
+            pool.pass_time(entry.elapsed_s - self._now_s)
+        self._now_s = entry.elapsed_s
+        event = entry.event
+        if isinstance(event, StepStarted):
+            self._started(event)
+        elif isinstance(event, StepFinished):
+            self._stopped(event.step)
+            self._unqueue(event.step)
+            self._ends[event.step] = (entry.elapsed_s, event)
+        elif isinstance(event, StepQueued):
+            self._queue(event.step)
+        elif isinstance(event, StepRetrying):
+            self._stopped(event.step)
+        elif isinstance(event, RunFinished):
+            self._finish = event
+
+    def refresh(self) -> None:
+        """Nothing to draw."""
+
+    def close(self) -> None:
+        """Nothing to put away."""
+
+    # --- as it happens ------------------------------------------------------------------------------
+
+    def _queue(self, id: str) -> None:
+        self._queued.add(id)
+        for name, units in self._plan.steps[id].resources:
+            self._pools[name].waiting[units] += 1
+
+    def _unqueue(self, id: str) -> None:
+        if id in self._queued:
+            self._queued.discard(id)
+            for name, units in self._plan.steps[id].resources:
+                self._pools[name].waiting[units] -= 1
+
+    def _started(self, event: StepStarted) -> None:
+        self._unqueue(event.step)
+        self._starts[event.step] = (self._now_s, event)
+        self._running.add(event.step)
+        self._peak = max(self._peak, len(self._running))
+        for name, units in self._plan.steps[event.step].resources:
+            self._pools[name].take(units)
+
+    def _stopped(self, id: str) -> None:
+        if id not in self._running:
+            return
+        self._running.discard(id)
+        self._sequential_s += self._now_s - self._starts[id][0]
+        for name, units in self._plan.steps[id].resources:
+            self._pools[name].held -= units
+
+    # --- in the end ---------------------------------------------------------------------------------
+
+    def summary(self) -> Summary:
+        """Raises ValueError while the run has not finished."""
+        if self._finish is None:
+            raise ValueError("the run has not finished")
+        return Summary(
+            workflow=self._plan.workflow.id,
+            name=self._plan.workflow.name or self._plan.workflow.id,
+            run=self._run,
+            status=self._finish.status,
+            exit_code=self._finish.exit_code,
+            reason=self._finish.reason,
+            started_at=self._began_at,
+            wall_s=self._now_s,
+            steps=tuple(self._result(id) for id in self._plan.steps),
+            statistics=self._statistics(),
+        )
+
+    def _result(self, id: str) -> StepResult:
+        ended_s, end = self._ends.get(id, (self._now_s, StepFinished(id, Outcome.CANCELLED)))
+        started_s, start = self._starts.get(id, (None, None))
+        log = start.log if start and end.log_bytes else None
+        return StepResult(
+            id=id,
+            name=self._plan.steps[id].name,
+            outcome=end.outcome,
+            wave=self._plan.wave_of[id],
+            attempts=end.attempts,
+            exit_code=end.exit_code,
+            signal=end.signal,
+            reason=end.reason,
+            tolerated=end.tolerated,
+            started_s=started_s,
+            ended_s=None if started_s is None else ended_s,
+            duration_s=end.duration_s,
+            queued_s=end.queued_s,
+            pid=end.pid,
+            argv=start.argv if start else (),
+            cwd=start.cwd if start else "",
+            env=start.env if start else {},
+            stdout_log=stdout_log(log) if log and start and start.keep_output else log,
+            stderr_log=log,
+        )
+
+    def _statistics(self) -> Statistics:
+        wall_s = self._now_s
+        path = self._critical_path()
+        return Statistics(
+            total_groups=len(self._plan.waves),
+            executed_groups=len({self._plan.wave_of[id] for id in self._starts}),
+            max_concurrent_steps=self._peak,
+            utilization={
+                name: pool.unit_s / (pool.limit * wall_s) if wall_s else 0.0 for name, pool in self._pools.items()
+            },
+            peak_utilization={name: pool.peak / pool.limit for name, pool in self._pools.items()},
+            resource_wait_s={name: pool.wait_s for name, pool in self._pools.items()},
+            sequential_s=self._sequential_s,
+            time_saved_percent=saved_percent(wall_s, self._sequential_s),
+            critical_path=path,
+            critical_path_s=sum(self._ends[id][1].duration_s for id in path),
+        )
+
+    def _critical_path(self) -> tuple[str, ...]:
+        """From the step that ended last back through the need that each waited for longest."""
+        ran = [id for id in self._starts if id in self._ends]
+        path: list[str] = []
+        while ran:
+            last = max(ran, key=lambda id: self._ends[id][0])
+            path.append(last)
+            ran = [need for need in self._plan.steps[last].needs if need in self._starts and need in self._ends]
+        return tuple(reversed(path))
+
+
+def saved_percent(wall_s: float, sequential_s: float) -> int:
+    """floor(100 x (1 - wall / sequential)), at least 0."""
+    return max(0, math.floor(100 * (1 - wall_s / sequential_s))) if sequential_s > 0 else 0

@@ -1,0 +1,50 @@
+"""Words for people: durations as every part of stepwave prints them, and foreign text made harmless."""
+
+import re
+
+
+def duration(seconds: float) -> str:
+    """`450ms`, `12.3s` below a minute, `2m 05s`, `1h 02m`."""
+    if seconds < 0.9995:
+        return f"{round(max(seconds, 0.0) * 1000)}ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}h {minutes % 60:02d}m"
+
+
+# C0 and C1 controls (escape sequences begin with one), DEL, and the marks that turn the direction of text around.
+_control = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def harmless(text: str) -> str:
+    """The text with every control character shown (`\\x1b`) instead of obeyed; tabs and newlines stay."""
+    return _control.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """Harmless, on one line, at most `limit` characters."""
+    flat = harmless(" ".join(text.split()))
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 step`, `2 steps`, `2 dependencies`."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"
+
+
+# POSIX names by Linux number; where a system counts differently the number itself is shown beside the name.
+_signals = {
+    1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
+    10: "SIGUSR1", 11: "SIGSEGV", 12: "SIGUSR2", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM", 24: "SIGXCPU", 25: "SIGXFSZ",
+}  # fmt: skip
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL`, or `signal 35` for one without a common name."""
+    return _signals.get(number, f"signal {number}")

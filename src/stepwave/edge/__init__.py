@@ -1,0 +1,1 @@
+"""What acts: one outside thing per module; no edge imports another."""

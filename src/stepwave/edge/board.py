@@ -1,0 +1,515 @@
+"""The live board: what is going on in a run, redrawn in place on a terminal.
+
+Rule 1: `see` only counts. Whatever costs time (reading logs, measuring, drawing) is done by `refresh`, for no more
+        steps than are shown, and drawn only when it differs from what is on the screen.
+Rule 2: nothing here raises, or holds up the run: a terminal that is gone mutes the board, one that is held (Ctrl-S)
+        misses frames.
+Rule 3: after `close` and `pause` the board is gone from the screen, the cursor is on, and keys are echoed again.
+        While it is up they are not: an echoed Enter would move the cursor and leave pieces of old frames behind.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from stepwave.core.events import (
+    Entry,
+    Outcome,
+    RunStarted,
+    RunStopping,
+    StepFinished,
+    StepLeftProcesses,
+    StepRetrying,
+    StepStarted,
+    StepStopping,
+    stdout_log,
+)
+from stepwave.core.plan import Plan
+from stepwave.core.style import Role, Span, Style, cells, ending, fit, last_line, mark, pad, pad_left
+from stepwave.core.text import duration
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+Row = list[Span]
+
+_NEWS_LIMIT = 500
+"""So many permanent lines; further failures are counted, and told by the closing report."""
+_NEWS_IN_SIGHT = 5
+"""So many of the last permanent lines stay visible above a tall board."""
+_TAIL_BYTES = 4096
+_GONE = (OSError, ValueError, SystemExit)
+"""What a terminal that has gone away raises; Rich makes a SystemExit of a broken pipe."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A step's current attempt. `stamp` tells whether its log has grown since `said` was read."""
+
+    slot: int
+    attempt: int
+    since_s: float
+    logs: tuple[str, ...]
+    stopping: str = ""
+    stamp: tuple[int, ...] = ()
+    said: str = ""
+
+
+class Board:
+    """A listener that keeps a board at the bottom of the terminal of `console`.
+
+    `folder` is the run's: the last line of a running step's output is read from its logs there. `clock` counts
+    seconds; it goes on between events.
+    """
+
+    refresh_s: float | None = 0.1
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        console: Console,
+        style: Style,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._numbers = _Numbers(plan)
+        self._folder = folder
+        self._console = console
+        self._style = style
+        self._clock = clock
+        self._origin = clock()
+        self._news: list[Row] = []
+        self._news_told = 0
+        self._id_width = 0
+        self._live: Live | None = None
+        self._echo: list[Any] | None = None
+        self._drawn: tuple[list[Row], tuple[int, int]] = ([], (0, 0))
+        self._off = False
+
+    def see(self, entry: Entry) -> None:
+        """Count the event; what it means for the screen is for `refresh` to show."""
+        self._origin = self._clock() - entry.elapsed_s
+        event = entry.event
+        self._numbers.count(event, entry.elapsed_s)
+        match event:
+            case StepFinished(outcome=Outcome.FAILED | Outcome.TIMEOUT):
+                self._announce(mark(event, self._style), event.step, ending(event, self._style))
+            case StepLeftProcesses():
+                names = ", ".join(self._style.word(name, 80) for name in event.processes[:3])
+                count = "1 process" if len(event.processes) == 1 else f"{len(event.processes)} processes"
+                self._announce((self._style.warn, Role.WARN), event.step, f"left {count} behind: {names}")
+            case _:
+                pass
+
+    def refresh(self) -> None:
+        """Bring the screen up to date. Never raises for what the terminal does."""
+        if self._off:
+            return
+        try:
+            self._draw()
+        except _GONE:
+            self._mute()
+
+    def pause(self) -> None:
+        """Clear the board away and turn the cursor on, as before a stop; the next `refresh` brings it back."""
+        if self._off:
+            return
+        try:
+            self._clear()
+        except _GONE:
+            self._mute()
+
+    def close(self) -> None:
+        """Clear the board away for good; permanent lines stay."""
+        self.pause()
+        self._off = True
+
+    # --- drawing
+
+    def _announce(self, glyph: Span, step: str, words: str) -> None:
+        """Have a permanent line printed above the board by the next refresh."""
+        self._news_told += 1
+        if self._news_told == _NEWS_LIMIT + 1:
+            self._news.append([(f"{self._style.ellipsis} further failures are told at the end", Role.DIM)])
+        elif self._news_told <= _NEWS_LIMIT:
+            name = f"[{self._style.word(step, 80)}]"
+            self._news.append([glyph, (f" {name} ", Role.STRONG), (words, None)])
+
+    def _draw(self) -> None:
+        width, height = self._measure()
+        rows = self._rows(width - 1, height - 2)
+        if (not self._news and self._drawn == (rows, (width, height))) or not self._takes():
+            return
+        with self._console:  # one write: a frame is seen whole or not at all
+            live = self._started()
+            self._mend(width)
+            if self._news:
+                self._console.print(_text(self._news, self._style), soft_wrap=True)
+                self._news = []
+            live.update(_text(rows, self._style), refresh=True)
+        self._drawn = (rows, (width, height))
+
+    def _started(self) -> Live:
+        if self._live is None:
+            from rich.live import Live
+
+            self._live = Live(
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+            self._echo = _without_echo(self._console.file)
+        return self._live
+
+    def _clear(self) -> None:
+        if self._news:
+            self._draw()
+        live, self._live = self._live, None
+        self._restore_echo()
+        if live is not None:
+            with self._console:
+                self._mend(self._measure()[0])
+                live.update("")
+                live.stop()
+        self._drawn = ([], (0, 0))
+
+    def _mend(self, width: int) -> None:
+        """After the terminal got narrower: erase the rows that its re-wrapping has made of the old frame.
+
+        Rich goes up one row for each line it has drawn, and would leave the rest behind.
+        """
+        rows, (old, _) = self._drawn
+        if not rows or width >= old:
+            return
+        from rich.control import Control
+        from rich.segment import ControlType
+
+        lengths = (sum(cells(text) for text, _ in row) for row in rows)
+        extra = sum(max(-(-length // width), 1) for length in lengths) - len(rows)
+        step = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
+        self._console.control(Control(ControlType.CARRIAGE_RETURN, *(step * extra)))
+
+    def _measure(self) -> tuple[int, int]:
+        """Columns and rows, asked of the console's own terminal each time: COLUMNS would hide a resize."""
+        try:
+            width, height = os.get_terminal_size(self._console.file.fileno())
+        except (OSError, ValueError):
+            width = height = 0
+        if width > 0 and height > 0:
+            self._console.size = (width, height)
+        return self._console.size
+
+    def _takes(self) -> bool:
+        """Whether the terminal can be written to without waiting for it."""
+        try:
+            poller = select.poll()
+            poller.register(self._console.file.fileno(), select.POLLOUT)
+            return bool(poller.poll(0))
+        except (OSError, ValueError, AttributeError):
+            return True
+
+    def _restore_echo(self) -> None:
+        modes, self._echo = self._echo, None
+        if modes is not None:
+            _set_modes(self._console.file.fileno(), modes)
+
+    def _mute(self) -> None:
+        """Give the board up. The cursor is asked back without Python's buffers, which a dead terminal has filled."""
+        self._off = True
+        try:
+            fd = self._console.file.fileno()
+        except (OSError, ValueError):
+            return
+        try:
+            self._restore_echo()
+            os.write(fd, b"\x1b[?25h")
+        except OSError:
+            _silence(fd)
+
+    # --- what is on the board
+
+    def _rows(self, width: int, height: int) -> list[Row]:
+        """The whole board in at most `height` rows (one, where there is no room) of at most `width` cells."""
+        now = self._clock() - self._origin
+        head = [self._title(now), self._progress(now, width), self._figures()]
+        in_sight = min(self._news_told, _NEWS_IN_SIGHT)
+        if in_sight and height > 8:
+            head.insert(0, [])  # sets the board off from the permanent lines above it
+        room = max(height - in_sight, min(height, len(head) + 1)) - len(head)
+        rows = [*head, *self._steps(now, width, room)] if room > 0 else head[1 : 1 + max(height, 1)]
+        return [fit(row, width, self._style) for row in rows]
+
+    def _title(self, now: float) -> Row:
+        row: Row = [(f"{self._style.spin} ", Role.ACCENT), (self._style.word(self._numbers.name, 80), Role.STRONG)]
+        row.append((f"  {_whole(now)}", Role.DIM))
+        if self._numbers.stopping:
+            row.append((f"  stopping: {self._style.word(self._numbers.stopping)}", Role.WARN))
+        return row
+
+    def _progress(self, now: float, width: int) -> Row:
+        numbers = self._numbers
+        left_s = numbers.left_s(now)
+        words = f" {numbers.done}/{numbers.total}  {100 * numbers.done // max(numbers.total, 1)}%"
+        words += f"  ETA ~{_whole(max(left_s, 1.0))}" if left_s is not None else ""
+        size = max(min(40, width - 2 - len(words)), 0)
+        full = size * numbers.done // max(numbers.total, 1)
+        role = Role.FAIL if numbers.failed else Role.OK
+        bar = [(self._style.bar_full * full, role), (self._style.bar_empty * (size - full), Role.DIM)]
+        return [("  ", None), *bar, (words, None)]
+
+    def _figures(self) -> Row:
+        numbers = self._numbers
+        figures: list[Span] = [(f"running {len(numbers.running)}/{numbers.slots}", None)]
+        figures += [(f"{self._style.word(p, 20)} {numbers.held.get(p, 0)}/{n}", None) for p, n in numbers.pools.items()]
+        figures.append((f"wave {numbers.wave()}/{len(numbers.left_in_wave)}", None))
+        figures += [(f"{numbers.waiting} waiting", None)] * bool(numbers.waiting)
+        figures += [(f"{numbers.failed} failed", Role.FAIL)] * bool(numbers.failed)
+        figures += [(f"{numbers.tolerated} tolerated", Role.WARN)] * bool(numbers.tolerated)
+        figures += [(f"{numbers.skipped} skipped", Role.DIM)] * bool(numbers.skipped)
+        between: Span = (f" {self._style.dot} ", Role.DIM)
+        return [("  ", None), *(span for figure in figures for span in (figure, between))][:-1]
+
+    def _steps(self, now: float, width: int, room: int) -> list[Row]:
+        """Running steps, each in the row of its slot where all have room, so that rows stay where they are."""
+        numbers, retrying = self._numbers, list(self._numbers.retrying.items())[:3]
+        in_slots = sorted(numbers.running.items(), key=lambda item: item[1].slot)
+        if numbers.slots_used + len(retrying) <= room:
+            rows: list[Row] = [[] for _ in range(numbers.slots_used)]
+            for step, running in self._widened(in_slots, width):
+                rows[running.slot] = self._step(step, running, now)
+            return rows + [self._retry(*item, now) for item in retrying]
+        hidden = max(len(in_slots) + len(retrying) - room, 0)
+        shown = in_slots[: max(room - bool(hidden), 0)]
+        rows = [self._step(*item, now) for item in self._widened(shown, width)]
+        rows += [self._retry(*item, now) for item in retrying][: max(room - bool(hidden) - len(rows), 0)]
+        count = len(in_slots) - len(shown)
+        return [*rows, [(f"  {self._style.ellipsis} {count} more running", Role.DIM)]] if hidden else rows
+
+    def _widened(self, shown: list[tuple[str, _Running]], width: int) -> list[tuple[str, _Running]]:
+        """The same steps, once their column is wide enough for them; it never gets narrower again."""
+        needed = max((cells(self._style.word(step, 80)) for step, _ in shown), default=0)
+        self._id_width = min(max(self._id_width, needed), max(width // 3, 8))
+        return shown
+
+    def _step(self, step: str, running: _Running, now: float) -> Row:
+        name = pad(self._style.word(step, self._id_width), self._id_width)
+        row: Row = [(f"  {self._style.arrow} ", Role.ACCENT), (name, None)]
+        row.append((pad_left(_whole(now - running.since_s), 8), Role.DIM))
+        if running.attempt > 1:
+            row.append((f"  attempt {running.attempt}", Role.WARN))
+        if running.stopping:
+            return [*row, (f"  stopping: {self._style.word(running.stopping)}", Role.WARN)]
+        return [*row, (f"  {self._last_words(running)}", Role.DIM)]
+
+    def _retry(self, step: str, retry: tuple[float, StepRetrying], now: float) -> Row:
+        until_s, event = retry
+        words = f"  again in {_whole(max(until_s - now, 0.0))}: {self._style.word(event.reason)}"
+        return [(f"  {self._style.retry} ", Role.WARN), (self._style.word(step, 40), None), (words, Role.DIM)]
+
+    def _last_words(self, running: _Running) -> str:
+        """The last line of the step's output, from its log's end; read again only when a log has changed."""
+        paths = [self._folder / log for log in running.logs]
+        stamp = tuple(number for path in paths for number in _stamp(path))
+        if stamp != running.stamp:
+            running.stamp = stamp
+            lines = (last_line(_tail(path)) for path in paths)
+            running.said = self._style.word(next((line for line in lines if line), ""))
+        return running.said
+
+
+class _Numbers:
+    """The numbers behind the board, kept up in constant time per event."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.name = plan.workflow.name or plan.workflow.id
+        self.total = len(plan.steps)
+        self.slots = plan.max_concurrency
+        self.pools: Mapping[str, int] = plan.workflow.pools
+        self.running: dict[str, _Running] = {}
+        self.retrying: dict[str, tuple[float, StepRetrying]] = {}
+        self.held: dict[str, int] = {}
+        self.left_in_wave = [len(wave) for wave in plan.waves]
+        self.slots_used = 0
+        self.done = self.failed = self.tolerated = self.skipped = 0
+        self.stopping = ""
+        self._plan = plan
+        self._free_slots: list[int] = []
+        self._wave = 0
+        self._ran = 0
+        self._ran_s = 0.0
+        self._estimate_s = sum(step.estimate_s or 0.0 for step in plan.steps.values())
+        self._without_estimate = sum(step.estimate_s is None for step in plan.steps.values())
+
+    @property
+    def waiting(self) -> int:
+        return self.total - self.done - len(self.running)
+
+    def count(self, event: object, elapsed_s: float) -> None:
+        match event:
+            case StepStarted():
+                self._start(event, elapsed_s)
+            case StepFinished():
+                self._finish(event)
+            case StepRetrying():
+                self._leave(event.step)
+                self.retrying[event.step] = (elapsed_s + event.delay_s, event)
+            case StepStopping() if event.step in self.running:
+                self.running[event.step].stopping = event.reason
+            case RunStarted():
+                self.slots, self.pools = event.max_concurrency, event.pools
+            case RunStopping():
+                self.stopping = event.reason
+            case _:
+                pass
+
+    def _start(self, event: StepStarted, elapsed_s: float) -> None:
+        self._leave(event.step)
+        self.retrying.pop(event.step, None)
+        slot = heappop(self._free_slots) if self._free_slots else self.slots_used
+        self.slots_used = max(self.slots_used, slot + 1)
+        logs = (stdout_log(event.log), event.log) if event.keep_output else (event.log,)
+        self.running[event.step] = _Running(slot, event.attempt, elapsed_s, logs if event.log else ())
+        self._hold(event.step, 1)
+
+    def _leave(self, step: str) -> None:
+        """The step is running no longer: its slot and its units are free."""
+        running = self.running.pop(step, None)
+        if running is not None:
+            heappush(self._free_slots, running.slot)
+            self._hold(step, -1)
+
+    def _hold(self, step: str, sign: int) -> None:
+        planned = self._plan.steps.get(step)
+        for pool, units in planned.resources if planned else ():
+            self.held[pool] = self.held.get(pool, 0) + sign * units
+
+    def _finish(self, event: StepFinished) -> None:
+        self._leave(event.step)
+        self.retrying.pop(event.step, None)
+        self.done += 1
+        failed = event.outcome in (Outcome.FAILED, Outcome.TIMEOUT)
+        self.failed += failed and not event.tolerated
+        self.tolerated += failed and event.tolerated
+        self.skipped += event.outcome is Outcome.SKIPPED
+        self._ran += event.attempts > 0
+        self._ran_s += event.duration_s
+        if event.step in self._plan.steps:
+            self.left_in_wave[self._plan.wave_of[event.step]] -= 1
+            estimate_s = self._plan.steps[event.step].estimate_s
+            self._estimate_s -= estimate_s or 0.0
+            self._without_estimate -= estimate_s is None
+
+    def wave(self) -> int:
+        """The first wave that has steps left, counted from 1."""
+        while self._wave < len(self.left_in_wave) - 1 and self.left_in_wave[self._wave] <= 0:
+            self._wave += 1
+        return self._wave + bool(self.left_in_wave)
+
+    def left_s(self, now: float) -> float | None:
+        """A guess at the seconds left: from the estimates where every step left has one, else from the mean so far."""
+        ages = {step: now - running.since_s for step, running in self.running.items()}
+        if self.done == self.total:
+            return None
+        if not self._without_estimate:
+            path_s = max((self._plan.remaining_s.get(step, 0.0) - age for step, age in ages.items()), default=0.0)
+            return max(path_s, (self._estimate_s - sum(ages.values())) / self.slots, 0.0)
+        if self._ran < 3:
+            return None
+        mean_s = self._ran_s / self._ran
+        at_once = min(max((self._ran_s + sum(ages.values())) / max(now, 0.001), 1.0), self.slots)
+        work_s = mean_s * (self.total - self.done) - sum(min(age, mean_s) for age in ages.values())
+        return max(work_s, 0.0) / at_once
+
+
+def _text(rows: list[Row], style: Style) -> Text:
+    """Rows as one Rich text: never markup, whatever a name looks like."""
+    from rich.text import Text
+
+    text = Text(no_wrap=True, overflow="crop")
+    for number, row in enumerate(rows):
+        text.append("\n" * bool(number))
+        for words, role in row:
+            text.append(words, _rich[role] if style.color and role else None)
+    return text
+
+
+_rich = {
+    Role.OK: "green",
+    Role.FAIL: "red",
+    Role.WARN: "yellow",
+    Role.ACCENT: "cyan",
+    Role.STRONG: "bold",
+    Role.DIM: "dim",
+}
+
+
+def _whole(seconds: float) -> str:
+    """A running clock: no fractions, which would never stand still."""
+    return f"{int(max(seconds, 0.0))}s" if seconds < 60 else duration(int(seconds))
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return (-1,)
+    return status.st_size, status.st_mtime_ns
+
+
+def _tail(path: Path) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))
+            return file.read(_TAIL_BYTES)
+    except (OSError, ValueError):
+        return b""
+
+
+def _without_echo(stream: IO[str]) -> list[Any] | None:
+    """Turn the terminal's echo off. Its modes from before, or None where that cannot (or need not) be done."""
+    try:
+        import termios
+    except ImportError:  # not a Unix
+        return None
+    try:
+        modes = termios.tcgetattr(stream.fileno())
+    except (OSError, ValueError, termios.error):
+        return None
+    silent = [*modes[:3], modes[3] & ~termios.ECHO, *modes[4:]]
+    return modes if modes[3] & termios.ECHO and _set_modes(stream.fileno(), silent) else None
+
+
+def _set_modes(fd: int, modes: list[Any]) -> bool:
+    """Whether it was done: a process in the background would be stopped (SIGTTOU) for trying."""
+    import termios
+
+    try:
+        if os.tcgetpgrp(fd) != os.getpgrp():
+            return False
+        termios.tcsetattr(fd, termios.TCSANOW, modes)
+    except (OSError, termios.error):
+        return False
+    return True
+
+
+def _silence(fd: int) -> None:
+    """Point a broken descriptor at /dev/null: what Python still holds for it is tried again at exit."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(nowhere, fd)
+        os.close(nowhere)
+    except OSError:
+        pass

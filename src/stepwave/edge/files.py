@@ -1,0 +1,142 @@
+"""Reading what a person names, and the folder in which a run keeps what it produces."""
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+STDIN = "-"
+MAX_BYTES = 64 * 1024 * 1024
+_ignore_all = "# Everything below is made by stepwave and can be deleted.\n*\n"
+
+
+class CannotRead(Exception):  # noqa: N818 - a sentence for a diagnostic
+    """The file cannot be read; the text says why, a lower-case sentence."""
+
+
+def read_bytes(path: str) -> bytes:
+    """The file's content; standard input for `-`. At most 64 MiB, plus one byte that tells of more.
+
+    Raises CannotRead for a path that is missing, no regular file or FIFO, or not readable.
+    """
+    try:
+        if path == STDIN:
+            return sys.stdin.buffer.read(MAX_BYTES + 1)
+        with open(path, "rb", opener=_open_no_wait) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+                raise CannotRead(f"`{path}` is a {_kind(mode)}, not a file")
+            return file.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise CannotRead(f"`{path}` is a folder, not a file") from None
+    except FileNotFoundError:
+        raise CannotRead(f"`{path}` does not exist") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise CannotRead(f"`{path}` cannot be read: {reason.lower()}") from None
+
+
+def _open_no_wait(path: str, flags: int) -> int:
+    """A FIFO is waited for, a device is not: opened without blocking, then made to block if it is a FIFO."""
+    if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116
+        return os.open(path, flags)
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "socket" if stat.S_ISSOCK(mode) else "device"
+
+
+def folder_of(path: str) -> Path:
+    """The absolute folder that relative paths in the file start from: its own, links resolved; for `-` the current one.
+
+    Raises CannotRead when the current folder has been removed.
+    """
+    try:
+        return Path.cwd() if path == STDIN else Path(path).resolve().parent
+    except (OSError, RuntimeError) as error:
+        raise CannotRead(f"the current folder cannot be found: {error}") from None
+
+
+def read_schema(name: str) -> str:
+    """The text of a published schema: from the package, or from the checkout that an editable install points to."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "schemas", package.parent.parent / "schemas"):
+        file = folder / f"{name}.schema.json"
+        if file.is_file():
+            return file.read_text("utf-8")
+    raise FileNotFoundError(f"{name}.schema.json is missing from this installation")
+
+
+# --- the run's folder --------------------------------------------------------------------------------
+
+
+def make_run_folder(beside: Path, environ: Mapping[str, str], run: str) -> Path:
+    """Create `<state>/runs/<run>/logs` and return `<state>/runs/<run>`. Folders are 0700.
+
+    `<state>` is STEPWAVE_STATE_DIR, else `.stepwave` in the folder `beside` (with a .gitignore of its own), else, where
+    that cannot be written, a folder of the user's state home (XDG Base Directory Specification).
+    Raises OSError when none of them can be written.
+    """
+    problems: list[OSError] = []
+    for state in _state_folders(beside, environ):
+        folder = state / "runs" / run
+        try:
+            _make(folder / "logs", top=state)
+        except OSError as error:
+            problems.append(error)
+            continue
+        with suppress(FileExistsError, OSError), (state / ".gitignore").open("x") as file:
+            file.write(_ignore_all)
+        return folder
+    raise problems[0]
+
+
+def _state_folders(beside: Path, environ: Mapping[str, str]) -> list[Path]:
+    if named := environ.get("STEPWAVE_STATE_DIR"):
+        return [Path(named).expanduser().resolve()]
+    home = environ.get("XDG_STATE_HOME") or (f"{environ['HOME']}/.local/state" if "HOME" in environ else None)
+    return [beside / ".stepwave", *([Path(home) / "stepwave"] if home else [])]
+
+
+def _make(folder: Path, top: Path) -> None:
+    """mkdir -p; what is new from `top` downwards gets 0700, whatever the umask."""
+    top.parent.mkdir(parents=True, exist_ok=True)
+    for made in (top, top / "runs", folder.parent, folder):
+        with suppress(FileExistsError):
+            made.mkdir(mode=0o700)
+            made.chmod(0o700)
+
+
+def run_id(now: float) -> str:
+    """`20260131-142503-7f3a9c`: sorts by time; the rest keeps runs apart that start in one second.
+
+    `now` in seconds since the epoch.
+    """
+    return f"{datetime.fromtimestamp(now, UTC).strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
+
+
+def tail(path: Path, lines: int, limit: int = 64 * 1024) -> tuple[str, ...]:
+    """The last lines of a file, read from its last `limit` bytes; empty when there is no such file."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - limit))
+            text = file.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return ()
+    return tuple(text.replace("\r\n", "\n").removesuffix("\n").split("\n")[-lines:])
+
+
+def head_text(path: Path, limit: int = 64 * 1024) -> str | None:
+    """The beginning of a file as text, or None when there is no such file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return None

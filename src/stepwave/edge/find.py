@@ -1,0 +1,37 @@
+"""Finding workflow files below a folder."""
+
+import os
+from pathlib import Path
+
+_skipped = {"node_modules", "__pycache__", "venv", "site-packages"}
+_suffixes = (".yaml", ".yml", ".json")
+_marks = (b"steps", b"workflows", b"phases", b"depends_on", b"dependsOn")
+_deepest = 12
+_beginning = 256 * 1024
+
+
+def candidates(folder: str) -> list[str]:
+    """YAML and JSON files below `folder`, sorted; dot folders, links and dependency folders are not entered."""
+    found = []
+    base = Path(folder)
+    for here, folders, files in os.walk(base):
+        depth = len(Path(here).relative_to(base).parts)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name not in _skipped and depth < _deepest
+        )
+        found += [str(Path(here) / name) for name in files if name.endswith(_suffixes) and not name.startswith(".")]
+    return sorted(found)
+
+
+def looks_like_workflow(path: str) -> bool:
+    """Whether it is worth parsing: one of the words without which a file is no workflow stands near its beginning."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(_beginning)
+    except OSError:
+        return False
+    return any(mark in head for mark in _marks) and not _is_schema(head)
+
+
+def _is_schema(head: bytes) -> bool:
+    return b'"$schema"' in head and b"json-schema.org" in head

@@ -1,0 +1,215 @@
+"""Steps as processes of this machine: one resident supervisor per slot, started on demand and reused.
+
+The other end is `supervisor.py`; what it promises is written there. This end keeps the books: which slot runs which
+attempt, and that every launch is answered once, even when the supervisor itself is killed.
+"""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepwave.core.events import Exited, Launch, Order, Signal, Stop, Usage, stdout_log
+from stepwave.core.model import Limits
+from stepwave.edge.local.supervisor import receive, send
+from stepwave.engine import Inbox
+
+KEEP = 64 * 1024
+
+
+@dataclass(slots=True)
+class Slot:
+    """A supervisor, as seen from here: our end of its socket and what it is busy with."""
+
+    channel: int
+    number: int = 0
+    launch: Launch | None = None
+
+
+class LocalLauncher:
+    """`inbox`: where ends are reported. `folder`: the run's folder; logs are written below it.
+
+    Raises OSError when the first helper process cannot be started.
+    """
+
+    def __init__(self, inbox: Inbox, folder: Path, environ: Mapping[str, str]) -> None:
+        self._inbox = inbox
+        self._folder = folder
+        self._idle: list[Slot] = []
+        self._busy: dict[tuple[str, int], Slot] = {}
+        self._zygote, self._control = _start_zygote(environ)
+
+    def obey(self, order: Order) -> None:
+        if isinstance(order, Launch):
+            self._launch(order)
+        else:
+            self._stop(order)
+
+    def _launch(self, order: Launch) -> None:
+        try:
+            slot = self._idle.pop() if self._idle else self._new_slot()
+            slot.number += 1
+            send(slot.channel, self._message(slot.number, order))
+        except OSError as error:
+            problem = f"its supervisor could not be reached: {error.strerror}"
+            self._inbox.put(Exited(order.step, order.attempt, problem=problem))
+            return
+        slot.launch = order
+        self._busy[order.step, order.attempt] = slot
+
+    def _message(self, number: int, order: Launch) -> tuple[object, ...]:
+        stdin: tuple[str, bytes] | None = None
+        if order.stdin is not None and order.stdin.path is not None:
+            stdin = ("path", os.fsencode(order.stdin.path))
+        elif order.stdin is not None:
+            stdin = ("text", (order.stdin.text or "").encode("utf-8", "surrogateescape"))
+        apart = str(self._folder / stdout_log(order.log)) if order.keep_output else None
+        return (
+            "run",
+            number,
+            [os.fsencode(word) for word in order.argv],
+            limit_command(order.limits),
+            order.cwd,
+            {os.fsencode(k): None if v is None else os.fsencode(v) for k, v in order.env.items()},
+            stdin,
+            (f"{self._folder}/{order.log}", apart),
+        )
+
+    def _stop(self, order: Stop) -> None:
+        slot = self._busy.get((order.step, order.attempt))
+        if slot is None:
+            return
+        number = signal.SIGKILL if order.force else getattr(signal, f"SIG{order.rule.signal}")
+        with suppress(OSError):  # a supervisor that is gone is noticed by its end of file
+            send(slot.channel, ("stop", slot.number, int(number)))
+
+    def freeze(self) -> None:
+        """Every running step stands still (SIGSTOP)."""
+        self._tell_all("freeze")
+
+    def thaw(self) -> None:
+        self._tell_all("thaw")
+
+    def _tell_all(self, word: str) -> None:
+        for slot in self._busy.values():
+            with suppress(OSError):
+                send(slot.channel, (word,))
+
+    # --- slots ------------------------------------------------------------------------------------
+
+    def _new_slot(self) -> Slot:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._control, [b"+"], [theirs.fileno()])
+        slot = Slot(ours.detach())
+        self._inbox.watch(slot.channel, lambda: self._read(slot))
+        return slot
+
+    def _read(self, slot: Slot) -> Iterable[Signal]:
+        message = receive(slot.channel)
+        launch, slot.launch = slot.launch, None
+        if message is None:
+            self._drop(slot)
+            if launch is None:
+                return ()
+            del self._busy[launch.step, launch.attempt]
+            return (Exited(launch.step, launch.attempt, problem="its supervisor was killed, and the step with it"),)
+        if launch is None:
+            return ()
+        del self._busy[launch.step, launch.attempt]
+        self._idle.append(slot)
+        return (_exited(launch, message),)
+
+    def _drop(self, slot: Slot) -> None:
+        self._inbox.unwatch(slot.channel)
+        os.close(slot.channel)
+        if slot in self._idle:
+            self._idle.remove(slot)
+
+    def close(self) -> None:
+        """Kill and reap everything: closing our ends is the order, the zygote's exit the answer."""
+        for slot in (*self._idle, *self._busy.values()):
+            self._inbox.unwatch(slot.channel)
+            os.close(slot.channel)
+        self._idle.clear()
+        self._busy.clear()
+        self._control.close()
+        if self._zygote:
+            with suppress(ChildProcessError):  # somebody else's wait(), or SIGCHLD ignored
+                os.waitpid(self._zygote, 0)
+            self._zygote = 0
+
+
+def _start_zygote(environ: Mapping[str, str]) -> tuple[int, socket.socket]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        os.set_inheritable(theirs.fileno(), True)
+        script = str(Path(__file__).with_name("supervisor.py"))
+        null = os.open(os.devnull, os.O_RDWR)
+        try:
+            pid = os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-I", "-S", script, str(theirs.fileno())],
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=[s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)],
+            )
+        finally:
+            os.close(null)
+    send(ours.fileno(), ({os.fsencode(k): os.fsencode(v) for k, v in environ.items()},))
+    return pid, ours
+
+
+def _exited(launch: Launch, message: tuple[object, ...]) -> Exited:
+    _, pid, status, problem, stopped, left, usage, kept, size = message
+    code = number = None
+    if problem is None and isinstance(status, int):
+        ended = os.waitstatus_to_exitcode(status)
+        code, number = (ended, None) if ended >= 0 else (None, -ended)
+    elif problem is None:
+        problem = "its end was not observed"
+    stdout, stderr = kept if isinstance(kept, tuple) else (None, None)
+    return Exited(
+        step=launch.step,
+        attempt=launch.attempt,
+        code=code,
+        signal=number,
+        problem=problem if isinstance(problem, str) else None,
+        stopped=bool(stopped),
+        pid=pid if isinstance(pid, int) else None,
+        usage=Usage(*usage) if isinstance(usage, tuple) else None,
+        stdout=_text(stdout),
+        stderr=_text(stderr),
+        log_bytes=size if isinstance(size, int) else 0,
+        left=left if isinstance(left, tuple) else (),
+    )
+
+
+def _text(kept: bytes | None) -> str | None:
+    if kept is None or len(kept) > KEEP:
+        return None
+    return kept.decode("utf-8", "replace")
+
+
+def limit_command(limits: Limits) -> list[bytes]:
+    """A prefix that sets limits in the child only, by the shell's `ulimit`; empty when there are none.
+
+    Not setrlimit in the supervisor: posix_spawn itself needs memory, and a limit on CPU time would hit the supervisor.
+    """
+    wanted = []
+    if limits.memory_bytes is not None:
+        wanted.append(f"ulimit -v {max(1, limits.memory_bytes // 1024)}")
+    if limits.cpu_s is not None:
+        wanted.append(f"ulimit -t {limits.cpu_s}")
+    if limits.open_files is not None:
+        wanted.append(f"ulimit -n {limits.open_files}")
+    if not wanted:
+        return []
+    script = " && ".join(wanted) + ' && exec "$@"'
+    return [b"/bin/sh", b"-c", script.encode(), b"sh"]

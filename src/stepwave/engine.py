@@ -1,0 +1,161 @@
+"""The one loop: signals in through the inbox, through the schedule, events to the listeners, orders to the launcher.
+
+Single-threaded. It sleeps in one poll(2) over everything that can happen: a supervisor's socket, a signal of the
+operating system, the next alarm of the schedule, the next redraw of a board. Nothing polls on a timer.
+"""
+
+import math
+import select
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Protocol
+
+from stepwave.core.events import Entry, Event, Order, Signal, Tick
+from stepwave.core.schedule import Schedule
+
+
+class Listener(Protocol):
+    """Is told every event, in order, before the orders that it announces are obeyed. Nobody answers.
+
+    `refresh_s`: how often, in seconds, `refresh` is to be called while nothing happens; None: never.
+    """
+
+    refresh_s: float | None
+
+    def see(self, entry: Entry) -> None: ...
+
+    def refresh(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Launcher(Protocol):
+    """Obeys orders, and answers each `Launch` with exactly one `Exited` through the inbox.
+
+    `obey` never blocks. A `Stop` for an attempt that has ended is ignored. `close` kills and reaps everything.
+    """
+
+    def obey(self, order: Order) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class ListenerFailed(Exception):  # noqa: N818 - says what happened
+    """A listener that the run cannot do without has failed. The cause is chained."""
+
+
+class Inbox:
+    """Where everything comes in. Whoever watches a descriptor gives a function that reads the signals behind it."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self._readers: dict[int, Callable[[], Iterable[Signal]]] = {}
+        self._ready: list[Signal] = []
+
+    def watch(self, fd: int, read: Callable[[], Iterable[Signal]]) -> None:
+        self._readers[fd] = read
+        self._poll.register(fd, select.POLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        if self._readers.pop(fd, None):
+            self._poll.unregister(fd)
+
+    def put(self, signal: Signal) -> None:
+        """Something that is already known; the next `wait` returns at once."""
+        self._ready.append(signal)
+
+    def wait(self, timeout_s: float | None) -> list[Signal]:
+        """What has happened; empty when the time is up. None: wait for as long as it takes."""
+        if self._ready:
+            timeout_s = 0.0
+        # Rounded up: waking a fraction of a millisecond early would spin until the alarm is due.
+        timeout_ms = None if timeout_s is None else math.ceil(max(timeout_s, 0.0) * 1000)
+        happened, self._ready = self._ready, []
+        for fd, _ in self._poll.poll(timeout_ms):
+            read = self._readers.get(fd)
+            if read is not None:  # an earlier reader of this round may have taken it away
+                happened.extend(read())
+        return happened
+
+
+class Spine:
+    """Stamps events and carries them to the listeners.
+
+    The first failure of a `courtesy` listener mutes it and is told to `complain`; that of a `required` one raises
+    ListenerFailed.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        required: Sequence[Listener],
+        courtesy: Sequence[Listener],
+        complain: Callable[[str], None],
+    ) -> None:
+        self._run = run
+        self._seq = 0
+        self._required = list(required)
+        self._courtesy = list(courtesy)
+        self._complain = complain
+        self._began = time.monotonic()
+        self._began_at = time.time()
+
+    def tell(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._seq += 1
+            elapsed_s = time.monotonic() - self._began
+            entry = Entry(self._seq, self._began_at + elapsed_s, elapsed_s, self._run, event)
+            for listener in self._required:
+                try:
+                    listener.see(entry)
+                except Exception as problem:
+                    raise ListenerFailed(f"{type(listener).__name__}: {problem}") from problem
+            for listener in tuple(self._courtesy):
+                self._spare(listener, partial(listener.see, entry))
+
+    def _spare(self, listener: Listener, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as problem:
+            self._courtesy.remove(listener)
+            self._complain(f"{type(listener).__name__.lower()} is silent from here on: {problem}")
+
+    @property
+    def refresh_s(self) -> float | None:
+        wishes = [x.refresh_s for x in (*self._required, *self._courtesy) if x.refresh_s is not None]
+        return min(wishes, default=None)
+
+    def refresh(self) -> None:
+        for listener in tuple(self._courtesy):
+            if listener.refresh_s is not None:
+                self._spare(listener, listener.refresh)
+
+
+def drive(schedule: Schedule, launcher: Launcher, inbox: Inbox, spine: Spine) -> None:
+    """Run the schedule to its end. Raises ListenerFailed; whoever calls closes the launcher whatever happens."""
+    refresh_s = spine.refresh_s
+    next_refresh = 0.0
+    events, orders = schedule.begin(time.monotonic())
+    while True:
+        spine.tell(events)
+        for order in orders:
+            launcher.obey(order)
+        if schedule.done:
+            return
+        now = time.monotonic()
+        if refresh_s is not None and now >= next_refresh:
+            spine.refresh()
+            next_refresh = now + refresh_s
+        signals = inbox.wait(_pause(now, schedule.next_alarm, next_refresh if refresh_s else None))
+        now = time.monotonic()
+        events, orders = [], []
+        for signal in signals or [Tick()]:
+            more_events, more_orders = schedule.handle(signal, now)
+            events += more_events
+            orders += more_orders
+
+
+def _pause(now: float, *alarms: float | None) -> float | None:
+    due = [at for at in alarms if at is not None]
+    return min(due) - now if due else None

@@ -1,0 +1,38 @@
+"""After every test that touches processes: no child left, no thread left."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def children(pid: int) -> set[int]:
+    """The direct children of a process that are not already dead."""
+    found = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found |= {int(child) for child in (task / "children").read_text().split()}
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    threads = threading.active_count()
+    before = children(os.getpid()) if Path("/proc/self/task").is_dir() else set()
+    yield
+    if Path("/proc/self/task").is_dir():
+        assert children(os.getpid()) <= before, "a child process was left behind"
+    assert threading.active_count() <= threads, "a thread was left behind"
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests mean the same in a terminal, in CI and below make."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "STEPWAVE_STATE_DIR", "MAKEFLAGS", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)

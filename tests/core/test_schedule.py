@@ -1,0 +1,460 @@
+"""What the schedule decides, in numbers instead of sleeps."""
+
+import signal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepwave.core.events import (
+    Exited,
+    Interrupted,
+    Resumed,
+    RunStopping,
+    StepFinished,
+    StepQueued,
+    StepRetrying,
+    StepStarted,
+    StepStopping,
+)
+from stepwave.core.graph import make_plan
+from stepwave.core.model import Backoff, FailurePolicy, Retry, Scheduling, StepType, StopRule
+from stepwave.core.prepare import Preparation
+from stepwave.core.schedule import Schedule, retry_delay
+from tests.core.world import Acts, World, cancelled, completed, failed, run, skipped, step, timeout, workflow
+
+NO = Acts(code=1)
+
+
+# --- order ------------------------------------------------------------------------------------------
+
+
+def test_a_step_starts_as_soon_as_its_own_needs_are_met_not_when_a_wave_is_over() -> None:
+    world = run(step("slow"), step("fast"), step("after-fast", "fast"), acts={"slow": Acts(10), "fast": Acts(1)})
+    assert world.started == {"slow": 0, "fast": 0, "after-fast": 1}
+    assert world.exit_code == 0
+
+
+def test_the_barrier_holds_a_wave_back_until_the_one_before_is_over() -> None:
+    world = run(
+        step("slow"), step("fast"), step("after-fast", "fast"), acts={"slow": Acts(10)}, scheduling=Scheduling.WAVES
+    )
+    assert world.started["after-fast"] == 10
+
+
+def test_the_barrier_opens_past_a_wave_that_was_skipped() -> None:
+    world = run(step("a", condition="false"), step("b", "a"), step("c", "b"), scheduling=Scheduling.WAVES)
+    assert world.outcomes == {"a": skipped, "b": completed, "c": completed}
+
+
+def test_ready_steps_start_by_priority_then_longest_path_then_file_order() -> None:
+    world = run(
+        step("z"),
+        step("y"),
+        step("long", estimate_s=9.0),
+        step("urgent", priority=-1),
+        step("late", priority=5),
+        max_concurrency=1,
+    )
+    assert list(world.started) == ["urgent", "long", "z", "y", "late"]
+
+
+def test_one_at_a_time_is_topological_with_file_order_as_the_tie_break() -> None:
+    world = run(step("c", "b"), step("a"), step("b"), parallel=False)
+    assert list(world.started) == ["b", "a", "c"] or list(world.started) == ["b", "c", "a"]
+    assert all(len(overlap) == 1 for overlap in world.overlaps)
+
+
+# --- limits -----------------------------------------------------------------------------------------
+
+
+def test_slots_are_never_exceeded() -> None:
+    world = run(*(step(f"s{n}") for n in range(10)), max_concurrency=3)
+    assert max(map(len, world.overlaps)) == 3
+
+
+def test_a_pool_limits_only_those_who_name_it() -> None:
+    world = run(
+        *(step(f"db{n}", resources=(("db", 1),)) for n in range(3)),
+        *(step(f"free{n}") for n in range(3)),
+        pools={"db": 1},
+        max_concurrency=6,
+    )
+    assert all(sum(id.startswith("db") for id in overlap) <= 1 for overlap in world.overlaps)
+    assert world.started["free2"] == 0
+
+
+def test_units_of_several_pools_are_taken_all_at_once_or_not_at_all() -> None:
+    world = run(
+        step("big", resources=(("cpu", 2), ("net", 1))),
+        step("cpu", resources=(("cpu", 1),)),
+        step("net", resources=(("net", 1),)),
+        pools={"cpu": 2, "net": 1},
+        acts={"big": Acts(1), "cpu": Acts(5), "net": Acts(1)},
+    )
+    assert world.started == {"big": 0, "cpu": 1, "net": 1}
+
+
+def test_an_exclusive_step_runs_alone() -> None:
+    world = run(step("a"), step("alone", exclusive=True), step("b"), step("c", "alone"))
+    assert all(overlap == {"alone"} for overlap in world.overlaps if "alone" in overlap)
+    assert world.outcomes == dict.fromkeys(["a", "alone", "b", "c"], completed)
+
+
+def test_max_concurrency_of_a_step_limits_its_own_wave_only_while_it_runs() -> None:
+    world = run(
+        step("one", max_concurrency=1),
+        step("two"),
+        step("three"),
+        acts={"one": Acts(2), "two": Acts(1), "three": Acts(1)},
+    )
+    assert all(len(overlap) == 1 for overlap in world.overlaps if "one" in overlap)
+    assert frozenset({"two", "three"}) in world.overlaps
+
+
+def test_a_blocked_step_is_not_overtaken_for_ever() -> None:
+    small = [step(f"small{n:02d}", resources=(("cpu", 1),)) for n in range(40)]
+    world = run(
+        step("head", resources=(("cpu", 1),)),
+        step("big", resources=(("cpu", 2),), priority=-1),
+        *small,
+        pools={"cpu": 2},
+        max_concurrency=2,
+        acts={"head": Acts(0.5), **{s.id: Acts(1 + n / 100) for n, s in enumerate(small)}},
+    )
+    later = [id for id, at in world.started.items() if at > world.started["big"]]
+    assert len(later) > 25
+
+
+def test_the_gap_between_starts_is_kept_across_waves() -> None:
+    world = run(step("a"), step("b"), step("c", "a"), rate_limit_s=5.0)
+    assert sorted(world.started.values()) == [0, 5, 10]
+
+
+# --- failures ---------------------------------------------------------------------------------------
+
+# What the documentation's table says, row by row: docs/failures.md is checked against it.
+TRUTH = [
+    # isolate, tolerated, keep going → sibling, later step of the same wave, dependent, stranger, exit code
+    (True, False, False, (completed, skipped, skipped, skipped, 1)),
+    (True, False, True, (completed, completed, skipped, completed, 1)),
+    (True, True, False, (completed, completed, completed, completed, 0)),
+    (True, True, True, (completed, completed, completed, completed, 0)),
+    (False, False, False, (cancelled, skipped, skipped, skipped, 1)),
+    (False, False, True, (cancelled, skipped, skipped, completed, 1)),
+    (False, True, False, (completed, completed, completed, completed, 0)),
+    (False, True, True, (completed, completed, completed, completed, 0)),
+]
+
+
+def truth(isolate: bool, tolerated: bool, keep_going: bool) -> tuple[object, ...]:
+    """`fails` and `sibling` run side by side, `waits` has no slot yet; `stranger` depends on a step of another wave."""
+    world = run(
+        step("first"),
+        step("fails", "first", isolate_errors=isolate, continue_on_error=tolerated, priority=-2),
+        step("sibling", "first", priority=-1),
+        step("waits", "first"),
+        step("dependent", "fails"),
+        step("stranger-1", priority=-3),
+        step("stranger", "stranger-1", "first", priority=9),
+        acts={"first": Acts(1), "fails": Acts(1, code=1), "sibling": Acts(5), "stranger-1": Acts(4)},
+        max_concurrency=3,
+        on_failure=FailurePolicy.SKIP_DEPENDENTS if keep_going else FailurePolicy.ABORT,
+    )
+    ends = world.outcomes
+    if not isolate and not tolerated and keep_going:
+        # a stranger of the same wave shares the fate of the wave: it is a sibling like any other
+        assert ends["stranger"] == skipped
+        ends["stranger"] = completed
+    return (ends["sibling"], ends["waits"], ends["dependent"], ends["stranger"], world.exit_code)
+
+
+@pytest.mark.parametrize(("isolate", "tolerated", "keep_going", "expected"), TRUTH)
+def test_the_truth_table_of_failures(
+    isolate: bool, tolerated: bool, keep_going: bool, expected: tuple[object, ...]
+) -> None:
+    assert truth(isolate, tolerated, keep_going) == expected
+
+
+def test_the_reasons_are_sentences() -> None:
+    world = run(step("a"), step("b", "a"), step("c", "b"), acts={"a": NO}, on_failure=FailurePolicy.SKIP_DEPENDENTS)
+    assert world.reasons == {"a": "exit code 1", "b": "Dependencies failed: a", "c": "Dependencies failed: b"}
+    world = run(step("a"), step("b"), step("c", "b"), acts={"a": NO, "b": Acts(2)})
+    assert world.reasons["c"] == "Skipped due to previous failure"
+    assert world.events[-1][1].reason == "Failed steps: a"  # type: ignore[union-attr]
+
+
+def test_a_policy_of_continue_runs_dependents_and_still_fails() -> None:
+    world = run(step("a"), step("b", "a"), acts={"a": NO}, on_failure=FailurePolicy.CONTINUE)
+    assert (world.outcomes, world.exit_code) == ({"a": failed, "b": completed}, 1)
+
+
+def test_a_shielded_sibling_goes_on() -> None:
+    world = run(step("bad", isolate_errors=False), step("safe", shielded=True), acts={"bad": NO, "safe": Acts(5)})
+    assert world.outcomes["safe"] == completed
+
+
+def test_strict_tolerates_nothing() -> None:
+    assert run(step("a", continue_on_error=True), acts={"a": NO}, strict=True).exit_code == 1
+    assert run(step("a", continue_on_error=True), acts={"a": NO}).exit_code == 0
+
+
+def test_allowed_exit_codes_are_success() -> None:
+    assert run(step("a", allowed_exit_codes=(0, 3)), acts={"a": Acts(code=3)}).outcomes == {"a": completed}
+
+
+def test_an_agent_without_executor_fails_once_and_a_noop_completes() -> None:
+    world = run(step("ask", type=StepType.AGENT, agent="bot", retry=Retry(attempts=3)))
+    assert world.reasons["ask"] == "no executor for agent 'bot'"
+    assert world.ends["ask"].attempts == 1
+    assert run(step("nothing", type=StepType.NOOP)).outcomes == {"nothing": completed}
+
+
+# --- conditions -------------------------------------------------------------------------------------
+
+
+def test_a_condition_that_does_not_hold_skips_and_dependents_run() -> None:
+    world = run(step("a", condition="1 == 2"), step("b", "a"))
+    assert world.outcomes == {"a": skipped, "b": completed}
+    assert world.reasons["a"] == "Skipped due to condition"
+
+
+def test_conditions_see_outputs_and_outcomes() -> None:
+    world = run(
+        step("a"),
+        step("yes", "a", condition="steps.a.output.includes('go') && steps.a.exitCode == 0"),
+        step("no", "a", condition="steps.a.result != 'success'"),
+        acts={"a": Acts(output="let it go\n")},
+    )
+    assert world.outcomes == {"a": completed, "yes": completed, "no": skipped}
+
+
+def test_failure_and_always_run_after_a_failure_and_success_does_not() -> None:
+    world = run(
+        step("a"),
+        step("plain", "a"),
+        step("cleanup", "a", condition="always()"),
+        step("alarm", "a", condition="failure()"),
+        step("party", "a", condition="success()"),
+        acts={"a": NO},
+    )
+    assert world.outcomes == {
+        "a": failed, "plain": skipped, "cleanup": completed, "alarm": completed, "party": skipped,
+    }  # fmt: skip
+
+
+def test_a_condition_that_cannot_be_evaluated_fails_its_step() -> None:
+    world = run(step("a", condition="variables.nope == 1"))
+    assert world.outcomes == {"a": failed}
+    assert "nope" in (world.reasons["a"] or "")
+
+
+def test_a_reference_that_leads_nowhere_fails_its_step_before_anything_starts() -> None:
+    bad = step("a", retry=Retry(attempts=3))
+    world = run(type(bad)(id="a", place=bad.place, argv=("echo", "{{nope}}"), retry=Retry(attempts=3)))
+    assert world.outcomes == {"a": failed}
+    assert world.ends["a"].attempts == 1
+
+
+# --- time -------------------------------------------------------------------------------------------
+
+
+def test_a_timeout_asks_first_and_kills_after_the_grace_period() -> None:
+    rule = StopRule(grace_s=5.0)
+    world = run(step("a", timeout_s=2.0, stop=rule), acts={"a": Acts(100, obeys=False)})
+    assert world.outcomes == {"a": timeout}
+    assert world.reasons["a"] == "timed out after 2.0s"
+    assert world.now == 7.0
+    assert [type(event) for _, event in world.events[-3:-1]] == [StepStopping, StepFinished]
+
+
+def test_an_exit_that_happened_beats_a_deadline_that_passed() -> None:
+    plan = make_plan(workflow(step("a", timeout_s=2.0)), cpus=1)
+    schedule = Schedule(plan, Preparation(plan, environ={}, run="r", run_folder="/", now=0))
+    schedule.begin(0.0)
+    schedule.handle(Interrupted(signal.SIGINT), 1.0)  # the order to stop is on its way …
+    events, _ = schedule.handle(Exited("a", 1, code=0, stopped=False), 1.0)  # … and came too late
+    assert events[0].outcome.value == completed  # type: ignore[union-attr]
+
+
+def test_time_in_the_queue_does_not_count_as_run_time() -> None:
+    world = run(step("a"), step("b", timeout_s=3.0), acts={"a": Acts(10), "b": Acts(2)}, max_concurrency=1)
+    assert world.outcomes == {"a": completed, "b": completed}
+    assert world.ends["b"].queued_s == 10
+
+
+def test_the_deadline_of_the_run_ends_everything_with_124() -> None:
+    world = run(step("a"), step("b", "a"), acts={"a": Acts(100)}, timeout_s=5.0)
+    assert world.outcomes == {"a": timeout, "b": cancelled}
+    assert world.exit_code == 124
+
+
+def test_a_pause_moves_every_deadline() -> None:
+    signals = [(1.0, Resumed(50.0))]
+    world = run(step("a", timeout_s=10.0), acts={"a": Acts(55)}, signals=signals)
+    assert world.outcomes == {"a": completed}
+
+
+def test_retries_give_their_slot_back_while_they_wait() -> None:
+    world = run(
+        step("flaky", retry=Retry(attempts=3, delay_s=10.0), priority=-1),
+        step("other"),
+        acts={"flaky": [NO, NO, Acts()]},
+        max_concurrency=1,
+    )
+    assert world.outcomes == {"flaky": completed, "other": completed}
+    assert world.started["other"] == 1
+    assert [event.delay_s for event in world.of(StepRetrying)] == [10, 10]  # type: ignore[attr-defined]
+    assert world.ends["flaky"].attempts == 3
+
+
+def test_retries_end() -> None:
+    world = run(step("a", retry=Retry(attempts=2)), acts={"a": NO})
+    assert (world.outcomes, world.ends["a"].attempts) == ({"a": failed}, 2)
+
+
+@pytest.mark.parametrize(
+    ("backoff", "delays"),
+    [(Backoff.FIXED, [2, 2, 2, 2]), (Backoff.LINEAR, [2, 4, 6, 7]), (Backoff.EXPONENTIAL, [2, 4, 7, 7])],
+)
+def test_delays_between_attempts(backoff: Backoff, delays: list[float]) -> None:
+    rule = Retry(attempts=9, delay_s=2.0, backoff=backoff, max_delay_s=7.0)
+    assert [retry_delay(rule, n, "x") for n in range(1, 5)] == delays
+
+
+def test_jitter_stays_within_half_and_is_reproducible() -> None:
+    rule = Retry(attempts=9, delay_s=10.0, jitter=True)
+    delays = [retry_delay(rule, n, id) for n in range(1, 20) for id in ("a", "build")]
+    assert all(5 <= delay <= 15 for delay in delays)
+    assert len(set(delays)) > 10
+    assert delays == [retry_delay(rule, n, id) for n in range(1, 20) for id in ("a", "build")]
+
+
+# --- stopping ---------------------------------------------------------------------------------------
+
+
+def test_the_first_interrupt_stops_gently_and_the_second_forces() -> None:
+    stubborn = Acts(100, obeys=False)
+    once = run(step("a"), step("b", "a"), acts={"a": stubborn}, signals=[(1.0, Interrupted(2))])
+    assert (once.now, once.exit_code) == (6.0, 130)
+    assert once.outcomes == {"a": cancelled, "b": cancelled}
+    twice = run(step("a"), acts={"a": stubborn}, signals=[(1.0, Interrupted(2)), (2.0, Interrupted(2))])
+    assert (twice.now, twice.exit_code) == (2.0, 130)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_other_signals_have_their_own_exit_code(number: int, code: int) -> None:
+    assert run(step("a"), acts={"a": Acts(9)}, signals=[(1.0, Interrupted(number))]).exit_code == code
+
+
+def test_nothing_starts_after_an_interrupt_not_even_always() -> None:
+    world = run(step("a"), step("b", "a", condition="always()"), acts={"a": Acts(5)}, signals=[(1.0, Interrupted(2))])
+    assert world.outcomes["b"] == cancelled
+
+
+def test_deselected_steps_are_reported_and_do_not_hold_anybody_up() -> None:
+    world = run(step("a"), step("b", "a"), deselected=frozenset({"a"}))
+    assert (world.outcomes, world.reasons["a"]) == ({"a": skipped, "b": completed}, "not selected")
+
+
+def test_an_empty_selection_ends_at_once() -> None:
+    assert run(step("a"), deselected=frozenset({"a"})).exit_code == 0
+
+
+def test_why_answers_in_a_sentence() -> None:
+    plan = make_plan(workflow(step("a"), step("b", "a"), step("c"), max_concurrency=1), cpus=1)
+    schedule = Schedule(plan, Preparation(plan, environ={}, run="r", run_folder="/", now=0))
+    schedule.begin(0.0)
+    assert schedule.why("b") == "`b` waits for `a`"
+    assert schedule.why("c") == "`c` is ready and waits: all 1 slots are taken"
+    assert schedule.why("a") == "`a` is running"
+
+
+# --- size -------------------------------------------------------------------------------------------
+
+
+def test_a_chain_of_5000_and_10000_steps_neither_recurse_nor_lose_anything() -> None:
+    chain = run(step("s0"), *(step(f"s{n}", f"s{n - 1}") for n in range(1, 5000)))
+    assert len(chain.ends) == 5000
+    broken = run(step("s0"), *(step(f"s{n}", f"s{n - 1}") for n in range(1, 5000)), acts={"s0": NO})
+    assert sum(end.outcome.value == skipped for end in broken.ends.values()) == 4999
+    wide = run(*(step(f"s{n}") for n in range(10_000)), max_concurrency=64)
+    assert len(wide.ends) == 10_000
+
+
+# --- whatever happens ---------------------------------------------------------------------------------
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    count = draw(st.integers(1, 12))
+    pools = {"p": draw(st.integers(1, 3)), "q": draw(st.integers(1, 2))}
+    steps = []
+    for n in range(count):
+        needs = draw(st.lists(st.sampled_from([f"s{m}" for m in range(n)]), unique=True, max_size=3)) if n else []
+        steps.append(
+            step(
+                f"s{n}",
+                *needs,
+                continue_on_error=draw(st.booleans()),
+                isolate_errors=draw(st.booleans()),
+                shielded=draw(st.booleans()),
+                exclusive=draw(st.integers(0, 9)) == 0,
+                max_concurrency=draw(st.sampled_from([None, None, None, 1, 2])),
+                priority=draw(st.integers(-1, 1)),
+                timeout_s=draw(st.sampled_from([None, None, 2.5])),
+                condition=draw(st.sampled_from([None, None, None, "false", "always()", "failure()", "success()"])),
+                resources=tuple(
+                    (name, draw(st.integers(1, limit))) for name, limit in pools.items() if draw(st.booleans())
+                ),
+                retry=Retry(attempts=draw(st.integers(1, 3)), delay_s=draw(st.sampled_from([0.0, 1.0]))),
+            )
+        )
+    flow = workflow(
+        *steps,
+        pools=pools,
+        max_concurrency=draw(st.integers(1, 5)),
+        on_failure=draw(st.sampled_from(FailurePolicy)),
+        scheduling=draw(st.sampled_from(Scheduling)),
+        rate_limit_s=draw(st.sampled_from([0.0, 0.0, 0.7])),
+        timeout_s=draw(st.sampled_from([None, None, 6.0])),
+    )
+    act = st.builds(Acts, st.sampled_from([0.0, 1.0, 3.0]), st.sampled_from([0, 0, 0, 1]), st.booleans())
+    acts = {f"s{n}": draw(st.lists(act, min_size=3, max_size=3)) for n in range(count)}
+    number = st.sampled_from([2, 15])
+    signals = draw(st.lists(st.tuples(st.floats(0, 8), st.builds(Interrupted, number)), max_size=2))
+    pauses = draw(st.lists(st.tuples(st.floats(0, 8), st.just(Resumed(0.0))), max_size=1))
+    return World(make_plan(flow, cpus=2), acts, signals=[*signals, *pauses])  # type: ignore[arg-type]
+
+
+@settings(max_examples=400, deadline=None)
+@given(worlds())
+def test_whatever_happens_the_books_balance(world: World) -> None:
+    world.run()
+    flow = world.plan.workflow
+    finished = [event.step for event in world.of(StepFinished)]  # type: ignore[attr-defined]
+    assert sorted(finished) == sorted(world.plan.steps), "every step ends exactly once"
+    assert not world.running, "nothing is left running"
+    for overlap in world.overlaps:
+        steps = [world.plan.steps[id] for id in overlap]
+        assert len(steps) <= world.plan.max_concurrency
+        assert len(steps) == 1 or not any(s.exclusive for s in steps)
+        for pool, limit in flow.pools.items():
+            assert sum(units for s in steps for name, units in s.resources if name == pool) <= limit
+        for s in steps:
+            if s.max_concurrency is not None:
+                wave = world.plan.wave_of[s.id]
+                assert sum(world.plan.wave_of[other.id] == wave for other in steps) <= s.max_concurrency
+    ended: set[str] = set()
+    stopping = False
+    for _, event in world.events:
+        if isinstance(event, StepFinished):
+            ended.add(event.step)
+        elif isinstance(event, StepStarted):
+            assert set(world.plan.steps[event.step].needs) <= ended, "nothing starts before its needs have ended"
+            condition = world.plan.steps[event.step].condition or ""
+            assert not stopping or "()" in condition, "nothing starts while the run is stopping"
+        elif isinstance(event, RunStopping):
+            stopping = True
+    queued = [event.step for event in world.of(StepQueued)]  # type: ignore[attr-defined]
+    assert len(queued) == len(set(queued))

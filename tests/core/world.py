@@ -1,0 +1,145 @@
+"""A world made of numbers: what steps do is written down, time jumps from one end to the next."""
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stepwave.core.diagnostics import Place
+from stepwave.core.events import Event, Exited, Launch, Order, Outcome, Signal, StepFinished, StepStarted, Tick
+from stepwave.core.graph import make_plan
+from stepwave.core.model import Step, Workflow
+from stepwave.core.plan import Plan
+from stepwave.core.prepare import Preparation
+from stepwave.core.schedule import Schedule
+
+HERE = Place("test.yaml")
+
+
+def step(id: str, *needs: str, **fields: object) -> Step:
+    return Step(id=id, place=HERE, argv=("true",), needs=needs, **fields)  # type: ignore[arg-type]
+
+
+def workflow(*steps: Step, **fields: object) -> Workflow:
+    return Workflow(id="test", place=HERE, steps=steps, **fields)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Acts:
+    """What an attempt of a step does: how long it takes, how it exits, whether SIGTERM ends it."""
+
+    seconds: float = 1.0
+    code: int = 0
+    obeys: bool = True
+    output: str | None = None
+
+
+@dataclass
+class World:
+    """Runs a schedule against written-down behaviour. `acts[id]` is one Acts, or a list, one for each attempt."""
+
+    plan: Plan
+    acts: Mapping[str, Acts | list[Acts]] = field(default_factory=dict)
+    signals: list[tuple[float, Signal]] = field(default_factory=list)
+    events: list[tuple[float, Event]] = field(default_factory=list)
+    running: set[str] = field(default_factory=set)
+    overlaps: list[frozenset[str]] = field(default_factory=list)
+    now: float = 0.0
+
+    def run(self, schedule: Schedule | None = None, **options: object) -> "World":
+        preparation = Preparation(self.plan, environ={"HOME": "/root"}, run="r", run_folder="/run", now=0.0)
+        schedule = schedule or Schedule(self.plan, preparation, **options)  # type: ignore[arg-type]
+        self.schedule = schedule
+        self._ends: list[tuple[float, int, Exited]] = []
+        self._current: dict[str, Exited] = {}
+        self._count = 0
+        pending = sorted(self.signals, key=lambda item: item[0])
+        self._take(*schedule.begin(self.now))
+        while not schedule.done:
+            times = [
+                t for t in (self._next_end(), pending[0][0] if pending else None, schedule.next_alarm) if t is not None
+            ]
+            assert times, f"nothing will ever happen again: {[schedule.why(id) for id in self.plan.steps]}"
+            self.now = max(self.now, min(times))
+            if pending and pending[0][0] <= self.now:
+                signal: Signal = pending.pop(0)[1]
+            elif self._ends and self._ends[0][0] <= self.now:
+                signal = self._end()
+            else:
+                signal = Tick()
+            self._take(*schedule.handle(signal, self.now))
+        return self
+
+    def _next_end(self) -> float | None:
+        while self._ends and self._current.get(self._ends[0][2].step) is not self._ends[0][2]:
+            heapq.heappop(self._ends)
+        return self._ends[0][0] if self._ends else None
+
+    def _end(self) -> Exited:
+        end = heapq.heappop(self._ends)[2]
+        del self._current[end.step]
+        self.running.discard(end.step)
+        return end
+
+    def _take(self, events: list[Event], orders: list[Order]) -> None:
+        self.events += [(self.now, event) for event in events]
+        for order in orders:
+            acts = self._acts(order.step, order.attempt)
+            if isinstance(order, Launch):
+                self.running.add(order.step)
+                self.overlaps.append(frozenset(self.running))
+                self._plan_end(
+                    acts.seconds, Exited(order.step, order.attempt, code=acts.code, stdout=acts.output, stderr="")
+                )
+            elif order.step in self._current and (acts.obeys or order.force):
+                self._plan_end(0.0, Exited(order.step, order.attempt, signal=15, stopped=True))
+
+    def _plan_end(self, seconds: float, end: Exited) -> None:
+        self._count += 1
+        self._current[end.step] = end
+        heapq.heappush(self._ends, (self.now + seconds, self._count, end))
+
+    def _acts(self, id: str, attempt: int) -> Acts:
+        acts = self.acts.get(id, Acts())
+        return acts[attempt - 1] if isinstance(acts, list) else acts
+
+    # what became of it
+
+    def of(self, kind: type) -> list[Event]:
+        return [event for _, event in self.events if isinstance(event, kind)]
+
+    @property
+    def ends(self) -> dict[str, StepFinished]:
+        return {event.step: event for event in self.of(StepFinished)}  # type: ignore[attr-defined]
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        return {id: end.outcome.value for id, end in self.ends.items()}
+
+    @property
+    def reasons(self) -> dict[str, str | None]:
+        return {id: end.reason for id, end in self.ends.items()}
+
+    @property
+    def exit_code(self) -> int:
+        return self.events[-1][1].exit_code  # type: ignore[union-attr]
+
+    @property
+    def started(self) -> dict[str, float]:
+        """First start of each step."""
+        starts: dict[str, float] = {}
+        for at, event in self.events:
+            if isinstance(event, StepStarted):
+                starts.setdefault(event.step, at)
+        return starts
+
+
+def run(*steps: Step, acts: Mapping[str, Acts | list[Acts]] | None = None, cpus: int = 4, **fields: object) -> World:
+    """Run these steps; what is no field of a workflow is an option of the schedule."""
+    options = {name: fields.pop(name) for name in ("deselected", "strict") if name in fields}
+    signals = fields.pop("signals", [])
+    flow = workflow(*steps, **fields)
+    world = World(make_plan(flow, cpus=cpus), acts or {}, signals=signals)  # type: ignore[arg-type]
+    return world.run(**options)
+
+
+completed, failed, timeout, skipped, cancelled = (outcome.value for outcome in Outcome)

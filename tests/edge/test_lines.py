@@ -1,0 +1,262 @@
+"""Plain lines: whole output compared, and streams that break, fill up or are not read."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from stepwave.core.diagnostics import Place
+from stepwave.core.events import (
+    Entry,
+    Event,
+    Outcome,
+    RunFinished,
+    RunStarted,
+    RunStopping,
+    Status,
+    StepFinished,
+    StepLeftProcesses,
+    StepQueued,
+    StepRetrying,
+    StepStarted,
+)
+from stepwave.core.model import Retry, Step, Workflow
+from stepwave.core.plan import Plan
+from stepwave.core.style import Style, make_style
+from stepwave.edge.lines import SKIPS_IN_A_ROW, Lines
+
+PRETTY = make_style(color=False, unicode=True)
+PLAIN = make_style(color=False, unicode=False)
+SOURCES = Path(__file__).resolve().parents[2] / "src"
+
+
+def a_plan(*ids: str) -> Plan:
+    here = Place("w.yaml")
+    steps = {id: Step(id, here, retry=Retry(3), env={"CI": "1"}) for id in ids}
+    workflow = Workflow("w", here, tuple(steps.values()), name="Nightly")
+    return Plan(workflow, steps, (ids,), dict.fromkeys(ids, 0), {}, {}, 3)
+
+
+def entries(events: Iterable[Event]) -> list[Entry]:
+    return [Entry(seq, 0.0, 12.3, "r", event) for seq, event in enumerate(events, 1)]
+
+
+def told(
+    plan: Plan,
+    *events: Event,
+    style: Style = PRETTY,
+    folder: Path | None = None,
+    verbose: bool = False,
+    quiet: bool = False,
+) -> list[str]:
+    stream = io.StringIO()
+    lines = Lines(plan, folder, stream, style, verbose, quiet)
+    for entry in entries(events):
+        lines.see(entry)
+    lines.close()
+    return stream.getvalue().splitlines()
+
+
+def started(step: str, attempt: int = 1) -> StepStarted:
+    return StepStarted(step, attempt, ("make", "a b"), "/srv", {"CI": "1", "WORKFLOW_ID": "w"}, f"{step}.log")
+
+
+A_RUN: tuple[Event, ...] = (
+    RunStarted("w", "Nightly", (("a", "b", "c"),), 0, 3),
+    StepQueued("a"),
+    started("a"),
+    started("b"),
+    StepFinished("a", Outcome.COMPLETED, 1, 0, duration_s=165.0, queued_s=0.2),
+    StepRetrying("b", 1, 2.0, "exit code 1"),
+    started("b", 2),
+    StepLeftProcesses("b", 2, ("pid 4711: sleep 100",)),
+    StepFinished("b", Outcome.FAILED, 2, 3, reason="exit code 3", duration_s=0.012),
+    RunStopping("step `b` failed"),
+    StepFinished("c", Outcome.SKIPPED, reason="Skipped due to previous failure"),
+    RunFinished(Status.FAILED, 1),
+)
+
+
+def test_a_run_in_the_words_of_the_seed() -> None:
+    assert told(a_plan("a", "b", "c"), *A_RUN) == [
+        "✓ Loading workflow: Nightly",
+        "✓ Building dependency graph (3 steps, 0 dependencies)",
+        "✓ Initializing worker pool (max_workers=3)",
+        "",
+        "⟳ Executing steps in parallel:",
+        "  → [a] Starting...",
+        "  → [b] Starting...",
+        "  ✓ [a] Complete (2m 45s)",
+        "  ↻ [b] Retrying in 2.0s (attempt 2 of 3): exit code 1",
+        "  ! [b] left 1 process behind: pid 4711: sleep 100",
+        "  ✗ [b] Failed (12ms, 2 attempts): exit code 3",
+        "  ! Nothing new starts: step `b` failed",
+        "  - [c] Skipped due to previous failure",
+    ]
+
+
+def test_a_locale_that_can_show_nothing_else_gets_ascii() -> None:
+    lines = told(a_plan("a", "b", "日本"), *A_RUN, started("日本"), style=PLAIN)
+    assert all(line.isascii() for line in lines)
+    assert lines[0] == "OK Loading workflow: Nightly"
+    assert lines[-1] == r"  -> [\u65e5\u672c] Starting..."
+
+
+def test_one_slot_runs_one_at_a_time_and_a_whole_run_says_so() -> None:
+    run = RunStarted("w", "", (("a",),), 1, 1)
+    done = StepFinished("a", Outcome.COMPLETED, 1, 0, duration_s=1)
+    lines = told(a_plan("a"), run, done, RunFinished(Status.COMPLETED, 0))
+    assert lines[0] == "✓ Loading workflow: w"
+    assert lines[1] == "✓ Building dependency graph (1 step, 1 dependency)"
+    assert lines[4:] == [
+        "⟳ Executing steps one at a time:",
+        "  ✓ [a] Complete (1.0s)",
+        "",
+        "✓ All steps complete",
+    ]
+
+
+def test_quiet_says_failures_only() -> None:
+    assert told(a_plan("a", "b", "c"), *A_RUN, quiet=True) == ["  ✗ [b] Failed (12ms, 2 attempts): exit code 3"]
+
+
+def test_verbose_adds_commands_waits_and_the_end_of_the_output(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(b"".join(b"%d\n" % n for n in range(100)) + b"\tend \x1b[31mred\x1b[2J")
+    lines = told(a_plan("a", "b", "c"), *A_RUN, folder=tmp_path, verbose=True)
+    at = lines.index("  ✓ [a] Complete (2m 45s)")
+    assert "    cd /srv && CI=1 make 'a b'" in lines[:at]
+    assert lines[at + 1] == "    queued for 200ms"
+    assert lines[at + 2] == f"    [a] … all of it: {tmp_path}/a.log"
+    output = [line for line in lines if line.startswith("    [a] ")]
+    assert len(output) == 51
+    assert output[-1] == r"    [a]         end red\x1b[2J"
+
+
+def test_a_long_row_of_skipped_steps_is_counted() -> None:
+    many = [StepFinished(f"s{n}", Outcome.SKIPPED, reason="no") for n in range(100)]
+    other = StepFinished("t", Outcome.SKIPPED, reason="its condition")
+    lines = told(a_plan("t"), *many, other)
+    assert len(lines) == SKIPS_IN_A_ROW + 2
+    assert lines[-2:] == ["  - and 80 more steps: Skipped: no", "  - [t] Skipped: its condition"]
+
+
+def test_ten_thousand_steps_are_told_in_tenths_and_every_failure_by_name() -> None:
+    ids = tuple(f"s{n}" for n in range(10_000))
+    run = RunStarted("w", "", (ids,), 0, 4)
+    bad = {"s5", "s9000"}
+    skipped = set(ids[100:600])
+
+    def end(id: str) -> StepFinished:
+        if id in skipped:
+            return StepFinished(id, Outcome.SKIPPED, reason=f"needs `{id}x`")
+        return StepFinished(id, Outcome.FAILED if id in bad else Outcome.COMPLETED, 1, int(id in bad))
+
+    events = [event for id in ids for event in (started(id), end(id))]
+    lines = told(a_plan(*ids), run, *events, RunFinished(Status.FAILED, 1))
+    assert "  ✗ [s5] Failed (0ms): exit code 1" in lines
+    assert "  ✗ [s9000] Failed (0ms): exit code 1" in lines
+    assert "  · 1000/10000 steps (10%), 1 failed, 12.3s" in lines
+    assert "  · 10000/10000 steps (100%), 2 failed, 12.3s" in lines
+    assert "  - and 480 more steps: Skipped" in lines
+    assert len(lines) < 50
+
+
+def test_names_and_reasons_are_shown_and_not_obeyed() -> None:
+    id = "[/foo]\x1b]52;c;aGk=\x07" + "日" * 5_000
+    reason = "::error::x\r\n\x1b[2J\u202e"
+    events = (started(id), StepFinished(id, Outcome.FAILED, 1, 1, reason=reason), StepRetrying(id, 1, 1.0, reason))
+    lines = told(a_plan(id), *events)
+    assert len(lines) == 3
+    assert not any(ord(char) < 32 or char == "\u202e" for line in lines for char in line)
+    assert max(map(len, lines)) < 400
+
+
+def test_a_stream_that_cannot_encode_a_mark_gets_it_spelled_out() -> None:
+    raw = io.BytesIO()
+    lines = Lines(a_plan("a"), None, io.TextIOWrapper(raw, "ascii"), PRETTY)
+    lines.see(entries([started("a")])[0])
+    lines.close()
+    assert raw.getvalue() == b"  \\u2192 [a] Starting...\n"
+
+
+# --- streams that break ------------------------------------------------------------------------
+
+PROGRAM = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_lines import A_RUN, PRETTY, a_plan, entries
+from stepwave.edge.lines import Lines
+lines = Lines(a_plan("a", "b", "c"), None, sys.stdout, PRETTY)
+{before}
+for entry in entries(A_RUN * 100):
+    lines.see(entry)
+lines.close()
+sys.exit(7)
+"""
+
+
+def run_program(stdout: int, before: str = "") -> tuple[int, bytes]:
+    code = PROGRAM.format(tests=str(Path(__file__).parent), before=before)
+    environ = {**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=environ,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def test_a_reader_that_went_away_mutes_the_lines_and_leaves_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert run_program(writer) == (7, b"")
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_mutes_the_lines_and_leaves_no_traceback() -> None:
+    with Path("/dev/full").open("wb") as full:
+        assert run_program(full.fileno()) == (7, b"")
+
+
+def test_a_closed_stream_mutes_the_lines() -> None:
+    stream = io.StringIO()
+    lines = Lines(a_plan("a"), None, stream, PRETTY)
+    stream.close()
+    lines.see(entries([started("a")])[0])
+    lines.refresh()
+    lines.close()
+
+
+def test_a_reader_that_sleeps_does_not_hold_up_the_run_and_gets_its_lines_later() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as stream, os.fdopen(reader, "rb", buffering=0) as pipe:
+        lines = Lines(a_plan("a"), None, stream, PRETTY, patience_s=0.0)
+        sent = entries(started(f"{n:06d}") for n in range(6_000))  # some 150 KB: more than a pipe holds
+        for entry in sent:
+            lines.see(entry)
+        got = b""
+        while got.count(b"\n") < len(sent):
+            got += pipe.read(65536)
+            lines.refresh()
+        lines.close()
+    assert got.decode().splitlines() == [f"  → [{n:06d}] Starting..." for n in range(6_000)]
+
+
+def test_a_reader_that_never_wakes_up_is_given_up() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as stream, os.fdopen(reader, "rb"):
+        lines = Lines(a_plan("a"), None, stream, PRETTY, patience_s=0.0)
+        for entry in entries(started(f"{n:06d}") for n in range(20_000)):
+            lines.see(entry)
+        lines.close()

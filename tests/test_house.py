@@ -1,0 +1,126 @@
+"""The rules of the house that a machine can check; ARCHITECTURE.md tells why."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SRC = ROOT / "src" / "stepwave"
+
+FLOORS = {"cli": 4, "api": 3, "workflow": 3, "engine": 2, "edge": 2, "discovery": 2, "parallel": 2, "core": 1}
+FORBIDDEN_IN_CORE = {
+    "asyncio", "io", "os", "queue", "random", "signal", "socket", "sqlite3", "subprocess", "tempfile", "threading",
+    "time", "rich", "typer", "dask",
+}  # fmt: skip
+HEAVY = {"yaml", "jsonschema", "rich", "psutil", "sqlite3"}
+LISTENED_TO = {"engine"}  # an edge may know the loop it is plugged into
+
+
+def sources() -> list[Path]:
+    return sorted(SRC.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    """`core`, `edge.local`, `engine` …: an edge that is a package is one outside thing."""
+    parts = path.relative_to(SRC).with_suffix("").parts
+    return ".".join(parts[:2]) if parts[0] == "edge" else parts[0]
+
+
+def imports(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """Line, module and whether it stands at the top of the module."""
+    tree = ast.parse(path.read_text("utf-8"))
+    top = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        for name in names:
+            yield node.lineno, name, id(node) in top
+
+
+def test_imports_point_down() -> None:
+    wrong = []
+    for path in sources():
+        here = room(path)
+        if here.split(".")[0] not in FLOORS:
+            continue  # stepwave/__init__ and __main__ stand outside
+        for line, name, _ in imports(path):
+            if not name.startswith("stepwave.") or name == "stepwave.cli":
+                continue
+            parts = name.split(".")[1:]
+            there = ".".join(parts[:2]) if parts[0] == "edge" else parts[0]
+            own, other = here.split(".")[0], there.split(".")[0]
+            down = FLOORS[other] < FLOORS[own] or there == here or (own == "edge" and other in LISTENED_TO)
+            if not down:
+                wrong.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
+    assert not wrong
+
+
+def test_core_decides_and_touches_nothing() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in sorted((SRC / "core").rglob("*.py"))
+        for line, name, _ in imports(path)
+        if name.split(".")[0] in FORBIDDEN_IN_CORE
+    ]
+    assert not wrong
+
+
+def test_heavy_modules_are_imported_where_they_are_needed() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name} at module level"
+        for path in sources()
+        for line, name, at_top in imports(path)
+        if at_top and name.split(".")[0] in HEAVY and path.name != "board.py"
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "not_loaded"),
+    [
+        (["--version"], {"typer", *HEAVY}),
+        (["schema"], HEAVY),
+        (["validate", "examples/workflows/quickstart.yaml"], HEAVY - {"yaml"}),
+        (["graph", "examples/workflows/plan.json"], HEAVY),
+        (["run", "--quiet", "examples/workflows/plan.json"], HEAVY),
+    ],
+)
+def test_a_command_loads_only_what_it_needs(arguments: list[str], not_loaded: set[str], tmp_path: Path) -> None:
+    program = (
+        "import sys, atexit\n"
+        f"sys.argv = ['stepwave', *{arguments!r}]\n"
+        f"atexit.register(lambda: print('LOADED', sorted({not_loaded!r} & set(sys.modules))))\n"
+        "from stepwave.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "STEPWAVE_STATE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "LOADED []" in done.stdout, done.stdout[-500:] + done.stderr[-500:]
+
+
+def test_files_stay_small() -> None:
+    long = {
+        str(path.relative_to(ROOT)): size
+        for path in sources()
+        if (size := len(path.read_text("utf-8").splitlines())) > 600
+    }
+    assert not long
+
+
+def test_nothing_is_left_to_do() -> None:
+    marks = ("TO" + "DO", "FIX" + "ME", "XX" + "X:")
+    wrong = [str(path) for path in sources() if any(mark in path.read_text("utf-8") for mark in marks)]
+    assert not wrong
