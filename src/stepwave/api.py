@@ -11,9 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stepwave.core.diagnostics import Diagnostic, Place, Severity, error, has_errors, in_order
 from stepwave.core.model import Value, Workflow
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 Variables = Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """What came of a file. `workflow` is None exactly when `diagnostics` holds an error; `text` is for excerpts."""
 
     path: str
@@ -98,7 +96,7 @@ def validate(path: str | os.PathLike[str], *, strict: bool = False, name: str | 
 def refusals(loaded: Loaded) -> tuple[Diagnostic, ...]:
     """The findings with what `run` cannot do turned into errors: nothing that is asked for is silently left out."""
     return tuple(
-        replace(finding, severity=Severity.ERROR) if finding.code == "not-built-yet" else finding
+        finding._replace(severity=Severity.ERROR) if finding.code == "not-built-yet" else finding
         for finding in loaded.diagnostics
     )
 
@@ -202,7 +200,7 @@ def run_plan(
         for listener in (*listeners[0], *listeners[1]):
             closing.callback(listener.close)
         drive(schedule, launcher, inbox, Spine(run, [tally, *listeners[0]], listeners[1], _complain))
-    return replace(tally.summary(), folder=str(folder))
+    return tally.summary()._replace(folder=str(folder))
 
 
 def _refused(path: str, findings: tuple[Diagnostic, ...]) -> "Summary":
@@ -238,7 +236,7 @@ def board(*, color: bool, unicode: bool) -> Factory:
         from rich.console import Console
 
         from stepwave.core.style import make_style
-        from stepwave.edge.board import Board
+        from stepwave.edge.screen.board import Board
 
         console = Console(stderr=True, no_color=not color, highlight=False, emoji=False, markup=False)
         return Board(plan, folder, console, make_style(color=color, unicode=unicode))
@@ -251,7 +249,7 @@ def lines(*, color: bool, unicode: bool, verbose: bool = False, quiet: bool = Fa
 
     def make(plan: "Plan", folder: Path) -> "Listener":
         from stepwave.core.style import make_style
-        from stepwave.edge.lines import Lines
+        from stepwave.edge.screen.lines import Lines
 
         return Lines(plan, folder, sys.stderr, make_style(color=color, unicode=unicode), verbose=verbose, quiet=quiet)
 
@@ -310,8 +308,7 @@ def dry_run(plan: "Plan", deselected: frozenset[str] = frozenset()) -> str:
 # --- folders -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """A workflow file found below a folder. `problem` is set, and `steps` None, for one that cannot be read."""
 
     path: str

@@ -402,7 +402,7 @@ def step(entry: str) -> str:
             (3, 13),
             None,
         ),
-        (step("command: []"), "too-few-items", "`command` must not be empty", (3, 3), None),
+        (step("command: []"), "too-few-items", "`command` must not be empty", (3, 12), None),
         (step("command: ''"), "too-short", "`command` must not be empty", (3, 12), None),
         (step('command: "a\\0b"'), "bad-text", "`command` must not hold a NUL character", (3, 12), None),
         (step("env: {A=B: 1}"), "bad-name", "`A=B` cannot be the name of an environment variable", (3, 9), None),
@@ -459,7 +459,7 @@ def step(entry: str) -> str:
         ),
         ("steps:\n- run: x\n  timeout: 3", "missing-key", "item 1 of `steps` needs `id`", (2, 3), None),
         ("steps:\n- just text", "wrong-type", "item 1 of `steps` must be a mapping, not a string", (2, 3), None),
-        ("steps: []", "too-few-items", "`steps` must not be empty", (1, 1), None),
+        ("steps: []", "too-few-items", "`steps` must not be empty", (1, 8), None),
         (
             "name: x\nstep: [{id: a, run: x}]",
             "missing-key",

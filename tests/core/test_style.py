@@ -4,18 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepwave.core.endings import ending, mark
 from stepwave.core.events import Outcome, StepFinished
 from stepwave.core.style import (
     Role,
     Style,
     can_show_unicode,
     cells,
-    ending,
     fit,
     last_line,
     line_of,
     make_style,
-    mark,
     pad,
     pad_left,
     wants_color,

@@ -33,7 +33,7 @@ from stepwave.core.events import (
 from stepwave.core.model import Step, Workflow
 from stepwave.core.plan import Plan
 from stepwave.core.style import cells, make_style
-from stepwave.edge.board import Board
+from stepwave.edge.screen.board import Board
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 SHOW, HIDE = "\x1b[?25h", "\x1b[?25l"

@@ -27,7 +27,7 @@ from stepwave.core.events import (
 from stepwave.core.model import Retry, Step, Workflow
 from stepwave.core.plan import Plan
 from stepwave.core.style import Style, make_style
-from stepwave.edge.lines import SKIPS_IN_A_ROW, Lines
+from stepwave.edge.screen.lines import SKIPS_IN_A_ROW, Lines
 
 PRETTY = make_style(color=False, unicode=True)
 PLAIN = make_style(color=False, unicode=False)
@@ -190,7 +190,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_lines import A_RUN, PRETTY, a_plan, entries
-from stepwave.edge.lines import Lines
+from stepwave.edge.screen.lines import Lines
 lines = Lines(a_plan("a", "b", "c"), None, sys.stdout, PRETTY)
 {before}
 for entry in entries(A_RUN * 100):

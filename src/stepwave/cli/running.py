@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from stepwave import api
 from stepwave.cli import terminal
@@ -16,8 +16,7 @@ from stepwave.core.units import is_bare_number, seconds_of
 from stepwave.core.variables import COMMAND_LINE, read_variables
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """The command line of `run`, as it was typed. It goes no further than this module."""
 
     file: str

@@ -1,31 +1,31 @@
 """What the command line changes in a workflow: each a function from a workflow to a workflow."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
-from stepwave.core.diagnostics import Diagnostic, did_you_mean, error
+from stepwave.core.diagnostics import Diagnostic, Place, did_you_mean, error
 from stepwave.core.model import FailurePolicy, Step, Workflow
+from stepwave.core.variables import COMMAND_LINE
 
 
 def with_timeout(workflow: Workflow, timeout_s: float | None) -> Workflow:
     """`--timeout`: a deadline for the whole run, in seconds; None and 0 take it away."""
-    return replace(workflow, timeout_s=timeout_s or None)
+    return workflow._replace(timeout_s=timeout_s or None)
 
 
 def with_parallel(workflow: Workflow, parallel: bool) -> Workflow:
     """`--parallel / --no-parallel`: beats what the file says."""
-    return replace(workflow, parallel=parallel)
+    return workflow._replace(parallel=parallel)
 
 
 def with_policy(workflow: Workflow, policy: FailurePolicy) -> Workflow:
     """`--keep-going` (skip_dependents) and `--fail-fast` (abort): for every step, whatever it says itself."""
-    steps = tuple(replace(step, on_failure=None) for step in workflow.steps)
-    return replace(workflow, on_failure=policy, steps=steps)
+    steps = tuple(step._replace(on_failure=None) for step in workflow.steps)
+    return workflow._replace(on_failure=policy, steps=steps)
 
 
 def tolerating(workflow: Workflow) -> Workflow:
     """`--continue-on-error`: every failure is tolerated."""
-    return replace(workflow, steps=tuple(replace(step, continue_on_error=True) for step in workflow.steps))
+    return workflow._replace(steps=tuple(step._replace(continue_on_error=True) for step in workflow.steps))
 
 
 def check_names(workflow: Workflow, option: str, ids: Iterable[str]) -> list[Diagnostic]:

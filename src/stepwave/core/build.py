@@ -9,7 +9,10 @@ steps, `build_step` drafts each step, `build_graph` connects them, `build_step` 
 `build_references` asks whether their references lead anywhere.
 """
 
+import gc
+from collections.abc import Iterator
 from collections.abc import Mapping as Map
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from stepwave.core.build_graph import Section, connect
@@ -21,7 +24,7 @@ from stepwave.core.diagnostics import Diagnostic, Place, has_errors, in_order
 from stepwave.core.dialects import detect_dialect, family_of
 from stepwave.core.document import Document
 from stepwave.core.evaluate import Values
-from stepwave.core.fields import Found, Given, Reading, choice, one
+from stepwave.core.fields import Found, Given, Reading, choice, every, one
 from stepwave.core.fields_many import environment, words
 from stepwave.core.fields_many import pools as read_pools
 from stepwave.core.model import Dialect, Step, Value, Workflow
@@ -49,6 +52,23 @@ def build(document: Document, inputs: Inputs, *, strict: bool = False) -> tuple[
     With `strict` every unknown key is an error, and a camel workflow needs a name. Raises nothing for what a file
     says. Findings that are no error but forbid a run have the code `not-built-yet`.
     """
+    with _undisturbed():
+        return _build(document, inputs, strict)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without the cyclic collector: all that is made here lives on, and looking for garbage in it doubles the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _build(document: Document, inputs: Inputs, strict: bool) -> tuple[Workflow | None, list[Diagnostic]]:
     family = family_of(document.root)
     dialect = family.dialect
     scope = Values(variables=inputs.variables, env=inputs.environ)
@@ -92,7 +112,7 @@ def _dialect(r: Reading, given: Given) -> Dialect | None:
 
 def _place(document: Document, whole: Sheet) -> Place:
     named = whole.found.get("name") or whole.found.get("id")
-    return document.place(named[0].node.span) if named else Place(document.path)
+    return document.place(named.node.span) if named else Place(document.path)
 
 
 def _steps(r: Reading, sheets: list[Sheet], settings: Settings) -> tuple[tuple[Step, ...], Map[str, int]]:
@@ -146,13 +166,13 @@ def _main(sheet: Sheet, defaults: Defaults) -> Draft:
     found: Found = {
         name: sheet.found[name] for name in ("agent", "tool", "tasks", "prompt", "name") if name in sheet.found
     }
-    given = (sheet.found.get("id") or sheet.found.get("tool") or sheet.found.get("agent") or sheet.found["tasks"])[0]
+    given = sheet.found.get("id") or sheet.found.get("tool") or sheet.found.get("agent") or sheet.found["tasks"]
     return Draft(sheet.id or "main", "", given.node.span, "agent", found, defaults)
 
 
 def _workstream_defaults(r: Reading, sheet: Sheet) -> Defaults:
     for name in _of_the_whole:
-        for given in sheet.found.get(name, ()):
+        for given in every(sheet.found, name):
             message = f"`{given.key}` of one workstream has no effect in a list of them"
             r.warning("ignored-key", message, given.span, "put the workstream into a file of its own")
     defaults = read_defaults(r, sheet.found)

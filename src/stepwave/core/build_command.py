@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from stepwave.core import commands
 from stepwave.core.commands import SH, SH_STRICT
 from stepwave.core.document import Mapping, Node, Scalar, Sequence, Span
-from stepwave.core.fields import Found, Given, Reading, gather, one, quoted, text, wrong_type
+from stepwave.core.fields import Found, Given, Reading, every, gather, one, quoted, text, wrong_type
 from stepwave.core.fields_many import arguments, template, words
 from stepwave.core.interpolate import reference_spans
 from stepwave.core.keys import Keys
@@ -44,7 +44,7 @@ def script_work(r: Reading, step: str, span: Span, found: Found, default: Shell 
     run, command, args = (found.get(name) for name in ("run", "command", "args"))
     shell = one(r, found, "shell", shell_choice)
     if run and (command or args):
-        conflict_of_kinds(r, run[0], (command or args or run)[0])
+        conflict_of_kinds(r, run, command or args or run)
         return nothing
     if run:
         return _run(r, step, found, shell, default)
@@ -83,14 +83,14 @@ def _shell(name: str) -> tuple[Argv, bool] | None:
 
 
 def _run(r: Reading, step: str, found: Found, shell: Shell | None, default: Shell | None) -> Work:
-    given = found["run"][0]
+    given = found["run"]
     script = one(r, found, "run", text)
     if script is None:
         return nothing
     if not script.strip():
         r.error("too-short", f"`{given.key}` must not be empty", given.node.span)
     if shell and not shell.wanted:
-        conflict_of_kinds(r, given, found["shell"][0])
+        conflict_of_kinds(r, given, found["shell"])
     chosen = shell or default
     return _in_shell(r, step, given.node, script, chosen.name if chosen else None, SH_STRICT)
 
@@ -106,7 +106,7 @@ def _in_shell(r: Reading, step: str, node: Node, script: str, name: str | None, 
 
 
 def _command(r: Reading, step: str, found: Found, shell: Shell | None, default: Shell | None) -> Work:
-    given = found["command"][0]
+    given = found["command"]
     args = one(r, found, "args", lambda r, g: arguments(r, g, step)) or ()
     if isinstance(given.node, Sequence):
         return _argument_list(r, step, found, shell, args)
@@ -161,13 +161,13 @@ def _spans(r: Reading, line: str) -> list[tuple[int, int]]:
 
 
 def _argument_list(r: Reading, step: str, found: Found, shell: Shell | None, args: Argv) -> Work:
-    given = found["command"][0]
+    given = found["command"]
     argv = one(r, found, "command", lambda r, g: arguments(r, g, step))
     if argv is not None and (not argv or not argv[0]):
         r.error("too-few-items", f"`{given.key}` names no program", given.node.span)
     if shell and shell.wanted:
         message = f"`{given.key}` is a list of arguments, which no shell reads"
-        r.error("conflicting-keys", message, found["shell"][0].span, "write the command as text, or leave this out")
+        r.error("conflicting-keys", message, found["shell"].span, "write the command as text, or leave this out")
     return Work(argv=(*(argv or ()), *args))
 
 
@@ -179,9 +179,9 @@ def agent_work(r: Reading, step: str, span: Span, found: Found) -> Work:
     named = found.get("agent") or found.get("tool")
     name = one(r, found, "agent", text) or one(r, found, "tool", text) or "default"
     message = f"no executor for agent {quoted(name)}: `run` will fail this step"
-    r.warning("no-executor", message, named[0].node.span if named else span, "give the step a `command`")
+    r.warning("no-executor", message, named.node.span if named else span, "give the step a `command`")
     for key in ("command", "run"):
-        for given in found.get(key, ()):
+        for given in every(found, key):
             r.warning("ignored-key", f"`{given.key}` has no effect in an agent step", given.span)
     return Work(agent=name, prompt=prompt_of(r, step, found))
 
@@ -191,11 +191,11 @@ def prompt_of(r: Reading, step: str, found: Found) -> str | None:
     prompt = one(r, found, "prompt", text)
     tasks = one(r, found, "tasks", words)
     if prompt is not None:
-        template(r, step, prompt, found["prompt"][0].node)
+        template(r, step, prompt, found["prompt"].node)
         return prompt
     if not tasks:
         return None
-    for (task, _), node in zip(tasks, _items(found["tasks"][0].node), strict=False):
+    for (task, _), node in zip(tasks, _items(found["tasks"].node), strict=False):
         template(r, step, task, node)
     return "\n".join(task for task, _ in tasks) + "\n"
 
@@ -219,7 +219,7 @@ def stdin_of(r: Reading, given: Given, step: str) -> Stdin | None:
             if not inner:
                 r.error("missing-key", f"`{given.key}` needs a `file`, or text", given.span)
             return None
-        template(r, step, path, inner["file"][0].node)
+        template(r, step, path, inner["file"].node)
         return Stdin(path=path)
     value = text(r, given)
     if value is None:

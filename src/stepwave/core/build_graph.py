@@ -81,7 +81,7 @@ def _explicit(r: Reading, edges: Edges, draft: Draft) -> None:
     for word, span in draft.needs:
         need = edges.resolve(word, draft.scope)
         if need is None:
-            message = f'Step "{draft.id}" depends on non-existent step: {one_line(word, 80)}'
+            message = f'Step "{one_line(draft.id, 80)}" depends on non-existent step: {one_line(word, 80)}'
             r.error("unknown-step", message, span, r.did_you_mean(word, edges.drafts))
         elif need == draft.id:
             _self(r, draft.id, span)
@@ -119,9 +119,14 @@ def _workstreams(r: Reading, edges: Edges, sections: list[Section]) -> None:
     joined = 0
     for section in sections:
         for word, span in section.needs:
+            if word not in by_id and len(sections) == 1:
+                r.info("outside-need", f"{quoted(word)} is not in this file, and is taken as done", span)
+                continue
             if word not in by_id:
-                message = f"{quoted(word)} is not in this file, and is taken as done"
-                r.info("outside-need", message, span)
+                message = (
+                    f'Workstream "{one_line(section.id, 80)}" depends on non-existent workstream: {one_line(word, 80)}'
+                )
+                r.error("unknown-step", message, span, r.did_you_mean(word, by_id))
                 continue
             if word == section.id:
                 _self(r, word, span)

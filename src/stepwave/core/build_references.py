@@ -51,7 +51,7 @@ def _check_name(r: Reading, template: Template, path: Path, needs: Needs, variab
         return
     if name not in variables and not _is_provided_for(r, template, path):
         near = r.suggestion(name, variables if at else (*variables, *needs))
-        help = f"did you mean `{near}`?" if near else "declare it under `variables:`, or give it with `--var`"
+        help = f"did you mean {quoted(near)}?" if near else "declare it under `variables:`, or give it with `--var`"
         r.warning("unknown-variable", f"there is no variable {quoted(name)}", _place(template, path, at), help)
 
 

@@ -4,7 +4,7 @@
 import re
 from functools import partial
 
-from stepwave.core.fields import Found, Given, Reading, choice, conflict, count, flag, one, whole
+from stepwave.core.fields import Found, Given, Reading, choice, conflict, count, every, flag, one, whole
 from stepwave.core.fields_units import duration
 from stepwave.core.model import Backoff, Retry
 
@@ -21,9 +21,9 @@ _plain = Retry()
 
 def retry_of(r: Reading, found: Found, base: Retry) -> Retry:
     """The rule of a step or a workflow; what it does not say is taken from `base`."""
-    if not any(name in found for name in _names):
+    if _names.isdisjoint(found):
         return base
-    in_mapping = any(given.key.startswith("retry.") for name in _asked for given in found.get(name, ()))
+    in_mapping = any(given.key.startswith("retry.") for name in _asked for given in every(found, name))
     attempts = _attempts_of(r, found)
     delay = one(r, found, "retry.delay", duration)
     cooldown = one(r, found, "breaker.cooldown", duration)
@@ -43,7 +43,9 @@ def retry_of(r: Reading, found: Found, base: Retry) -> Retry:
     )
 
 
-_names = (*_asked, "retries", "retryCount", "breaker.cooldown", "breaker.perStep", "breaker.maxErrorRepeats", "onFail")
+_names = frozenset(
+    (*_asked, "retries", "retryCount", "breaker.cooldown", "breaker.perStep", "breaker.maxErrorRepeats", "onFail")
+)
 
 
 def _backoff(r: Reading, given: Given) -> Backoff | None:
@@ -57,11 +59,11 @@ def _attempts_of(r: Reading, found: Found) -> int | None:
         retries = one(r, found, "retryCount", _retries)
     again = _again_of(found)
     if again is not None and retries is not None and again != retries:
-        conflict(r, found["retries"][0], found["onFail"][0])
+        conflict(r, found["retries"], found["onFail"])
     retries = again if retries is None else retries
     if total is None or retries is None:
         return total if retries is None else retries + 1
-    first, other = (found.get("retries") or found.get("retryCount") or found["onFail"])[0], found["attempts"][0]
+    first, other = found.get("retries") or found.get("retryCount") or found["onFail"], found["attempts"]
     message = f"`{first.key}` counts further attempts, `{other.key}` all of them"
     r.error("conflicting-keys", message, other.span, "take one of them away")
     return total
@@ -69,7 +71,7 @@ def _attempts_of(r: Reading, found: Found) -> int | None:
 
 def _again_of(found: Found) -> int | None:
     """N of `on_fail: retry:N`; what is wrong with the text is told where its policy is read."""
-    for given in found.get("onFail", ()):
+    for given in every(found, "onFail"):
         match = _again.match(str(getattr(given.node, "value", "")))
         if match:
             return int(match[1])
@@ -78,10 +80,10 @@ def _again_of(found: Found) -> int | None:
 
 def _breaker(r: Reading, found: Found, attempts: int) -> None:
     """Parts of a circuit breaker that would change what happens, and are not built."""
-    for given in found.get("breaker.perStep", ()):
+    for given in every(found, "breaker.perStep"):
         if flag(r, given) is False:
             r.later(given.key, given.span)
-    for given in found.get("breaker.maxErrorRepeats", ()):
+    for given in every(found, "breaker.maxErrorRepeats"):
         repeats = count(r, given)
         if repeats is not None and repeats < attempts - 1:  # else the attempts run out first
             r.later(given.key, given.span)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from stepwave.core import keys
 from stepwave.core.build_workflow import first_key
 from stepwave.core.document import Mapping, Node, Scalar, Sequence, kind
-from stepwave.core.fields import Found, Given, Reading, gather, is_empty, one, quoted, text
+from stepwave.core.fields import Found, Given, Reading, every, gather, is_empty, one, quoted, text
 from stepwave.core.fields_many import Word
 
 Item = tuple[Node, Word | None]
@@ -70,7 +70,7 @@ def _check_name(r: Reading, sheet: Sheet, root: Node, name: str) -> None:
     known = [
         given.node.value
         for key in ("id", "name")
-        for given in sheet.found.get(key, ())
+        for given in every(sheet.found, key)
         if isinstance(given.node, Scalar)
     ]
     if name not in known:
@@ -87,11 +87,12 @@ def _sheet(r: Reading, mapping: Mapping) -> Sheet:
     gather(r, mapping, keys.workflow, found)
     _settle_saga(r, mapping)
     lists = []
-    for given in found.pop("steps", ()):
+    for given in every(found, "steps"):
         if given.key == "tasks" and not _holds_mappings(given.node):
-            found["tasks"] = [given]
+            found["tasks"] = Given(given.key, given.node, given.span)
         else:
             lists.append(given)
+    found.pop("steps", None)
     for other in lists[1:]:
         message = f"the steps stand under `{lists[0].key}` already, and again under `{other.key}`"
         r.error("conflicting-keys", message, other.span, "put them all into one list")

@@ -10,6 +10,7 @@ from functools import partial
 
 from stepwave.core import keys
 from stepwave.core.build_command import Shell, Work, agent_work, nothing, script_work, stdin_of
+from stepwave.core.build_failure import failure_of
 from stepwave.core.build_retry import retry_of
 from stepwave.core.document import Mapping, Node, Scalar, Span, kind
 from stepwave.core.expression_tree import references
@@ -22,6 +23,7 @@ from stepwave.core.fields import (
     bad_expression,
     conflict,
     count,
+    every,
     flag,
     gather,
     is_empty,
@@ -33,7 +35,7 @@ from stepwave.core.fields import (
 )
 from stepwave.core.fields_many import Env, Word, claims, environment, exit_codes, template, words
 from stepwave.core.fields_units import duration, size
-from stepwave.core.model import FailurePolicy, Limits, Retry, Stdin, Step, StepType, StopRule
+from stepwave.core.model import Limits, Retry, Stdin, Step, StepType, StopRule
 
 MAX_ID = 200
 once = Retry()
@@ -110,7 +112,7 @@ def _identity(r: Reading, node: Mapping, key: Word | None, found: Found) -> tupl
     if id is None and key is not None:
         id, span = key
     elif given:
-        span = given[0].node.span
+        span = given.node.span
     else:
         return _named(r, node, found)
     if id is not None:
@@ -121,12 +123,12 @@ def _identity(r: Reading, node: Mapping, key: Word | None, found: Found) -> tupl
 def _named(r: Reading, node: Mapping, found: Found) -> tuple[str, str, Span]:
     """A step without an id goes by its name; blanks in it become dashes, and needs may still use the name."""
     given = found.get("name")
-    name = text(r, given[0]) if given else None
+    name = text(r, given) if given else None
     if given and name is not None:
         id = re.sub(r"[^A-Za-z0-9_.-]+", "-", name.strip())[:MAX_ID].strip("-")
         if not id:
-            _check_id(r, name, given[0].node.span)
-        return id, name, given[0].node.span
+            _check_id(r, name, given.node.span)
+        return id, name, given.node.span
     start = next(iter(node.keys.values()), node.span)
     if not given:
         r.error("missing-key", "a step needs an `id` or a `name`", start)
@@ -163,13 +165,13 @@ def _kind(r: Reading, id: str, span: Span, found: Found) -> str:
         if written is not None:
             help = r.did_you_mean(written, _kinds) or "write one of script, agent, condition, function and noop"
             message = f"step {quoted(id)} is of type {quoted(written)}, which does not exist"
-            r.error("unknown-step-type", message, found["type"][0].node.span, help)
+            r.error("unknown-step-type", message, found["type"].node.span, help)
         return "noop"
     for sign, meaning in _signs.items():
         if sign in found:
             return meaning
     if "module" in found or "action" in found:
-        given = (found.get("module") or found["action"])[0]
+        given = found.get("module") or found["action"]
         message = f"step {quoted(id)} calls a `module` and an `action`, which stepwave cannot run"
         r.error("unknown-step-type", message, given.span, "write what to run as `command:` or `run:`")
     else:
@@ -185,7 +187,7 @@ def build_step(r: Reading, draft: Draft, needs: tuple[str, ...], pools: Map[str,
     """The whole step. `pools` are those that it may take from, implicit ones included."""
     found, defaults = draft.found, draft.defaults
     work = _work(r, draft)
-    policy, tolerant = _failure(r, found, defaults)
+    policy, tolerant = failure_of(r, found, defaults.continue_on_error)
     isolate = one(r, found, "isolateErrors", flag)
     parallel, beside = one(r, found, "parallel", flag), one(r, found, "parallelOk", flag)
     timeout = one(r, found, "timeout", duration)
@@ -231,12 +233,15 @@ def _work(r: Reading, draft: Draft) -> Work:
     if draft.kind == "agent":
         return agent_work(r, draft.id, draft.span, draft.found)
     if draft.kind in ("condition", "function"):
-        given = (draft.found.get("type") or draft.found.get("expression") or draft.found["function"])[0]
-        r.later(draft.kind, given.node.span if given.key == "type" else given.span)
+        given = draft.found.get("type") or draft.found.get("expression") or draft.found["function"]
+        r.later(f"type: {draft.kind}", given.node.span if given.key == "type" else given.span)
+        missing = {"condition": "expression", "function": "function"}[draft.kind]
+        if missing not in draft.found:
+            r.error("missing-key", f"step {quoted(draft.id)} of type {draft.kind} needs `{missing}`", draft.span)
         return nothing
     for key in ("command", "run", "args"):
-        for given in draft.found.get(key, ()):
-            if "type" in draft.found and _written(draft.found["type"][0].node) == "noop":
+        for given in every(draft.found, key):
+            if "type" in draft.found and _written(draft.found["type"].node) == "noop":
                 r.warning("ignored-key", f"`{given.key}` has no effect in a step of type noop", given.span)
     return nothing
 
@@ -250,7 +255,7 @@ def _cwd(r: Reading, draft: Draft) -> str:
     cwd = one(r, draft.found, "cwd", text)
     if not cwd:
         return draft.defaults.cwd
-    template(r, draft.id, cwd, draft.found["cwd"][0].node)
+    template(r, draft.id, cwd, draft.found["cwd"].node)
     return cwd
 
 
@@ -283,64 +288,6 @@ def _condition(r: Reading, given: Given, step: str) -> str | None:
     return node.value
 
 
-# --- failure ---------------------------------------------------------------------------------------------------------
-
-_policies = {
-    "abort": FailurePolicy.ABORT,
-    "fail_fast": FailurePolicy.ABORT,
-    "stop": FailurePolicy.ABORT,
-    "escalate": FailurePolicy.ABORT,
-    "skip_dependents": FailurePolicy.SKIP_DEPENDENTS,
-    "skipdependents": FailurePolicy.SKIP_DEPENDENTS,
-    "skip_step": FailurePolicy.SKIP_DEPENDENTS,
-    "log_and_continue": FailurePolicy.SKIP_DEPENDENTS,
-    "continue": FailurePolicy.CONTINUE,
-}
-_policy_words = ("abort", "skip_dependents", "continue")
-
-
-def failure_policy(r: Reading, given: Given) -> FailurePolicy | None:
-    """abort, skip_dependents or continue, or what other families call them."""
-    value = text(r, given)
-    if value is None:
-        return None
-    policy = _policies.get(value.lower().replace("-", "_"))
-    if policy is None:
-        message = f"`{given.key}` must be one of `abort`, `skip_dependents` and `continue`, not {quoted(value)}"
-        r.error("bad-value", message, given.node.span, r.did_you_mean(value, _policy_words))
-    return policy
-
-
-def _on_fail(r: Reading, given: Given) -> FailurePolicy | None:
-    value = text(r, given)
-    if value is None:
-        return None
-    if re.match(r"retry:\s*[0-9]{1,4}\Z", value):
-        return FailurePolicy.ABORT
-    if value in ("skip", "continue", "abort", "stop", "fail"):
-        words = {"skip": FailurePolicy.SKIP_DEPENDENTS, "continue": FailurePolicy.CONTINUE}
-        return words.get(value, FailurePolicy.ABORT)
-    message = f"`{given.key}` must be `abort`, `skip`, `continue` or `retry:N`, not {quoted(value)}"
-    r.error("bad-value", message, given.node.span)
-    return None
-
-
-def _failure(r: Reading, found: Found, defaults: Defaults) -> tuple[FailurePolicy | None, bool]:
-    """What a failure means for the others, and whether it is tolerated."""
-    policy = one(r, found, "onFailure", failure_policy)
-    near = one(r, found, "onFail", _on_fail)
-    tolerant = one(r, found, "continueOnError", flag)
-    critical = one(r, found, "critical", flag)
-    if policy is not None and near is not None and policy is not near:
-        conflict(r, found["onFailure"][0], found["onFail"][0])
-    policy = policy or near
-    says_so = found.get("onFailure") or found.get("onFail") or found.get("critical")
-    goes_on = policy is FailurePolicy.CONTINUE or critical is False
-    if tolerant is False and goes_on and says_so:
-        conflict(r, found["continueOnError"][0], says_so[0])
-    return policy, goes_on or (defaults.continue_on_error if tolerant is None else tolerant)
-
-
 # --- resources and limits --------------------------------------------------------------------------------------------
 
 
@@ -363,7 +310,7 @@ def _resources(r: Reading, found: Found, pools: Map[str, int]) -> tuple[tuple[st
         if taken[name] > pools[name]:
             message = f"the step takes {taken[name]} of {quoted(name)}, which has only {pools[name]}"
             r.error("out-of-range", message, span)
-    group = conflict_pool(r, {"conflictGroup": found["conflictGroup"][:1]}) if "conflictGroup" in found else None
+    group = conflict_pool(r, found)
     return (*taken.items(), (group, 1)) if group else tuple(taken.items())
 
 
@@ -388,12 +335,11 @@ def _signal(r: Reading, given: Given) -> str | None:
 
 
 def _limits(r: Reading, found: Found) -> Limits:
-    names = ("limits.memory", "memoryLimitMb", "limits.cpuTime", "limits.openFiles")
-    if not any(name in found for name in names):
+    if _limited.isdisjoint(found):
         return _none
     memory, megabytes = one(r, found, "limits.memory", size), one(r, found, "memoryLimitMb", count)
     if memory is not None and megabytes is not None and memory != megabytes << 20:
-        conflict(r, found["limits.memory"][0], found["memoryLimitMb"][0])
+        conflict(r, found["limits.memory"], found["memoryLimitMb"])
     cpu = one(r, found, "limits.cpuTime", duration)
     return Limits(
         memory_bytes=memory if megabytes is None else megabytes << 20,
@@ -403,3 +349,4 @@ def _limits(r: Reading, found: Found) -> Limits:
 
 
 _none, _term = Limits(), StopRule()
+_limited = frozenset(("limits.memory", "memoryLimitMb", "limits.cpuTime", "limits.openFiles"))

@@ -10,8 +10,9 @@ from typing import cast
 
 from stepwave.core import keys
 from stepwave.core.build_command import shell_choice
+from stepwave.core.build_failure import failure_policy
 from stepwave.core.build_retry import retry_of
-from stepwave.core.build_step import MAX_ID, Defaults, failure_policy, once
+from stepwave.core.build_step import MAX_ID, Defaults, once
 from stepwave.core.document import Mapping, Span, plain
 from stepwave.core.fields import (
     Found,
@@ -70,7 +71,7 @@ def read_settings(
     wide = one(r, found, "maxConcurrency", width)
     parallel = one(r, found, "parallel", flag)
     if one(r, found, "adaptive", flag):
-        r.later(found["adaptive"][0].key, found["adaptive"][0].span)
+        r.later(found["adaptive"].key, found["adaptive"].span)
     return Settings(
         id=id,
         name=title,
@@ -93,7 +94,7 @@ def read_defaults(r: Reading, found: Found) -> Defaults:
     """What the steps below take over."""
     cwd = one(r, found, "defaults.cwd", text)
     if cwd:
-        template(r, "", cwd, found["defaults.cwd"][0].node)
+        template(r, "", cwd, found["defaults.cwd"].node)
     isolate = one(r, found, "defaults.isolateErrors", flag)
     return Defaults(
         timeout_s=one(r, found, "defaults.timeout", duration) or None,
@@ -124,7 +125,7 @@ _semver = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:[-+].*)?\Z")
 def _version(r: Reading, found: Found, dialect: Dialect) -> str:
     version = one(r, found, "version", scalar_text)
     if version is not None and dialect is Dialect.CAMEL and not _semver.match(version):
-        node = found["version"][0].node
+        node = found["version"].node
         r.warning("version-format", f"version {quoted(version)} is not of the form 1.0.0", node.span)
     return "1.0.0" if version is None else version
 
@@ -139,7 +140,7 @@ def _identity(r: Reading, found: Found, called: str | None) -> tuple[str, str]:
     id, name = one(r, found, "id", text), one(r, found, "name", text)
     if id is not None and (not _id.match(id) or len(id) > MAX_ID):
         message = f"workflow id {quoted(id)} may hold only letters, digits, `_`, `.` and `-`, and begins with one"
-        r.error("bad-id", message, found["id"][0].node.span, f"write `{slug(id)}`" if slug(id) else None)
+        r.error("bad-id", message, found["id"].node.span, f"write `{slug(id)}`" if slug(id) else None)
     made = id or slug(name or called or "") or slug(PurePath(r.document.path).stem) or "workflow"
     return made, name or made
 
@@ -175,13 +176,13 @@ def _policy(r: Reading, found: Found) -> FailurePolicy | None:
         "onFailureStrategy": partial(choice, allowed=_strategies),
         "onFailureAction": partial(choice, allowed=_actions),
     }
-    said = [(found[name][0], policy) for name, by in read.items() if (policy := one(r, found, name, by)) is not None]
+    said = [(found[name], policy) for name, by in read.items() if (policy := one(r, found, name, by)) is not None]
     for given, policy in said[1:]:
         if policy is not said[0][1]:
             conflict(r, said[0][0], given)
     fast = one(r, found, "failFast", flag)
     if fast is not None and said and fast != (said[0][1] is FailurePolicy.ABORT):
-        conflict(r, said[0][0], found["failFast"][0])
+        conflict(r, said[0][0], found["failFast"])
     if said:
         return said[0][1]
     return None if fast is None else FailurePolicy.ABORT if fast else FailurePolicy.SKIP_DEPENDENTS

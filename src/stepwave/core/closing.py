@@ -9,21 +9,11 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+from stepwave.core.endings import ending, mark, why_it_ended
 from stepwave.core.events import Outcome, Status
 from stepwave.core.model import Step
 from stepwave.core.plan import Plan
-from stepwave.core.style import (
-    Role,
-    Span,
-    Style,
-    cells,
-    ending,
-    line_of,
-    mark,
-    pad,
-    pad_left,
-    why_it_ended,
-)
+from stepwave.core.style import Role, Span, Style, cells, line_of, pad, pad_left
 from stepwave.core.summary import Statistics, StepResult, Summary
 from stepwave.core.text import duration, plural
 

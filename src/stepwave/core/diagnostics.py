@@ -5,8 +5,8 @@ told at once; `stepwave.core.printers` turns the list into text, JSON, GitHub an
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Severity(Enum):
@@ -15,8 +15,7 @@ class Severity(Enum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(NamedTuple):
     """A range of text in a file. Lines and columns count from 1, columns in characters.
 
     `end_column` is the column after the last character. A whole file is line 1, column 1, of no length.
@@ -29,8 +28,7 @@ class Place:
     end_column: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """One finding.
 
     `code` is kebab-case and stable; `message` one lower-case sentence without a full stop; `help` what to do about it.
@@ -66,7 +64,7 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that a person most likely meant by `word`, or None when none is near."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only wanted once something is wrong
+    from difflib import get_close_matches
 
     pool = {c.lower().replace("_", ""): c for c in candidates if len(c) <= 200}
     found = get_close_matches(word.lower().replace("_", "")[:200], pool, n=1, cutoff=0.7)

@@ -6,10 +6,10 @@ events go to every listener and nobody answers.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
-from stepwave.core.model import Limits, Stdin, StopRule
+from stepwave.core.model import Limits, Stdin, StopRule, nothing
 
 
 class Outcome(Enum):
@@ -34,8 +34,7 @@ class Status(Enum):
 # --- signals: the world tells us ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What an attempt used, from wait4(2), children it waited for included. Seconds and bytes."""
 
     user_s: float
@@ -43,14 +42,13 @@ class Usage:
     peak_rss_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(NamedTuple):
     """An attempt has ended and its whole process tree is gone.
 
     Exactly one of `code`, `signal` and `problem` is set: an exit status, the number of the signal that ended it,
-    or why it could not be started (or was lost). `stopped`: it ended because we ordered a `Stop`; an exit that came before
-    the order arrived is not stopped. `stdout` and `stderr` are what it wrote, where `Launch.keep_output` asked, and None
-    when that was more than 64 KiB. `log_bytes` is the size of its log. `left` names processes that were still alive
+    or why it could not be started (or was lost). `stopped`: it ended because we ordered a `Stop`; an exit that
+    came before the order arrived is not stopped. `stdout` and `stderr` are what it wrote, where `Launch.keep_output`
+    asked, and None when that was more than 64 KiB. `log_bytes` is the size of its log. `left` names processes that were still alive
     when its own process ended, and were killed.
     """
 
@@ -68,22 +66,19 @@ class Exited:
     left: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(NamedTuple):
     """A signal asks the run to end: `number` is signal.SIGINT, SIGTERM or SIGHUP."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(NamedTuple):
     """The whole run stood still (SIGTSTP … SIGCONT) for this long: every deadline moves."""
 
     paused_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """Nothing but time has passed."""
 
 
@@ -91,15 +86,14 @@ Signal = Exited | Interrupted | Resumed | Tick
 
 
 def stdout_log(log: str) -> str:
-    """Where stdout goes a second time when it is kept apart from stderr: `logs/0007-build.out` for `logs/0007-build.log`."""
+    """Where stdout goes a second time when it is kept apart: `logs/0007-build.out` for `logs/0007-build.log`."""
     return log.removesuffix(".log") + ".out"
 
 
 # --- orders: what we ask of the world ------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(NamedTuple):
     """Start one attempt. Everything is filled in: no references are left.
 
     `env` is laid over the environment of the runner; None takes a name away. `cwd` is absolute. `log` is the file
@@ -118,8 +112,7 @@ class Launch:
     keep_output: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """End this attempt's process tree: the rule's signal, its grace period, then SIGKILL; at once if `force`."""
 
     step: str
@@ -134,8 +127,7 @@ Order = Launch | Stop
 # --- events: what has happened -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(NamedTuple):
     """The first event. `waves` holds step ids; `pools` the units of each resource."""
 
     workflow: str
@@ -143,31 +135,28 @@ class RunStarted:
     waves: tuple[tuple[str, ...], ...]
     dependencies: int
     max_concurrency: int
-    pools: Mapping[str, int] = field(default_factory=dict)
+    pools: Mapping[str, int] = nothing
 
 
-@dataclass(frozen=True, slots=True)
-class StepQueued:
+class StepQueued(NamedTuple):
     """Every need of the step is met; it waits for a slot."""
 
     step: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepStarted:
+class StepStarted(NamedTuple):
     """An attempt begins. The fields are those of its `Launch`."""
 
     step: str
     attempt: int
     argv: tuple[str, ...]
     cwd: str
-    env: Mapping[str, str | None] = field(default_factory=dict)
+    env: Mapping[str, str | None] = nothing
     log: str = ""
     keep_output: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StepStopping:
+class StepStopping(NamedTuple):
     """The step was ordered to stop; `reason` is a sentence's end: `timed out after 1.5s`."""
 
     step: str
@@ -175,8 +164,7 @@ class StepStopping:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepRetrying:
+class StepRetrying(NamedTuple):
     """An attempt failed and another will follow after `delay_s`."""
 
     step: str
@@ -185,8 +173,7 @@ class StepRetrying:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepLeftProcesses:
+class StepLeftProcesses(NamedTuple):
     """Processes outlived the step's own process and were killed. One line each: `pid 4711: sleep 100`."""
 
     step: str
@@ -194,8 +181,7 @@ class StepLeftProcesses:
     processes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StepFinished:
+class StepFinished(NamedTuple):
     """A step has its outcome, and will not change it.
 
     `attempts` is 0 for a step that was never started. `reason` says why it did not complete, or was skipped.
@@ -219,15 +205,13 @@ class StepFinished:
     """Size of the last attempt's log; with 0 there is no such file."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunStopping:
+class RunStopping(NamedTuple):
     """Nothing new starts from here on; `reason`: `interrupted (SIGINT)`, `step \\`x\\` failed` …"""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(NamedTuple):
     """The last event. `exit_code` is the one the process ends with."""
 
     status: Status
@@ -248,8 +232,7 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An event as listeners get it, stamped by the engine alone.
 
     `seq` counts from 1 without gaps; `at` is seconds since the epoch (for people), `elapsed_s` monotonic seconds

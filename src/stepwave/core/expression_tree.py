@@ -1,50 +1,43 @@
-"""A parsed expression: frozen nodes, and the walk over them that tells what they read."""
+"""A parsed expression: its nodes, and the walk over them that tells what they read."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 STATUSES = ("success", "failure", "always")
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(NamedTuple):
     value: bool | int | float | str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """Quoted text with substitutions in it."""
 
     parts: tuple["str | Node", ...]
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(NamedTuple):
     items: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """`a.b[0]["c d"]`; an index that is not a constant stands in the path as an expression."""
 
     path: tuple["str | int | Node", ...]
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     key: "str | int | Node"
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(NamedTuple):
     name: str
     arguments: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """What follows something other than a plain path: `split(x, ',')[0].length`."""
 
     of: "Node"
@@ -52,28 +45,24 @@ class Chain:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     name: str
     arguments: tuple["Node", ...]
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(NamedTuple):
     of: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class Logic:
+class Logic(NamedTuple):
     """`word` is `and` or `or`; the value is that of the operand which decides."""
 
     word: str
     operands: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(NamedTuple):
     """`sign` is one of `== < <= > >= in`; `!=` and `not in` are a Not around it."""
 
     sign: str
@@ -85,8 +74,7 @@ class Compare:
 Node = Constant | Text | Items | Reference | Chain | Call | Not | Logic | Compare
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(NamedTuple):
     """A parsed expression; bounded in depth, whatever its text was."""
 
     root: Node

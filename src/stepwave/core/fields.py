@@ -27,14 +27,18 @@ Path = tuple[str, ...]
 
 
 class Given(NamedTuple):
-    """A value and the key it stood under, written with its path (`config.timeout`)."""
+    """A value and the key it stood under, written with its path (`config.timeout`).
+
+    `more` holds what else says the same thing under another key.
+    """
 
     key: str
     node: Node
     span: Span
+    more: tuple["Given", ...] = ()
 
 
-Found = dict[str, list[Given]]
+Found = dict[str, Given]
 """What a mapping holds, by canonical name (see `stepwave.core.keys`)."""
 
 
@@ -65,7 +69,7 @@ class Reading:
     strict: bool
     found: list[Diagnostic] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
-    budget: int = 50_000
+    budget: int = 30_000
 
     def error(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.found.append(error(code, message, self.document.place(span), help))
@@ -120,7 +124,10 @@ def gather(r: Reading, mapping: Mapping, keys: Keys, into: Found, prefix: str = 
         if name is None:
             _other(r, key, node, span, keys, prefix)
         elif not is_null(node) or name.endswith("timeout"):
-            into.setdefault(name, []).append(Given(prefix + key, node, span))
+            given = Given(prefix + key, node, span)
+            first = into.setdefault(name, given)
+            if first is not given:
+                into[name] = first._replace(more=(*first.more, given))
 
 
 def _other(r: Reading, key: str, node: Node, span: Span, keys: Keys, prefix: str) -> None:
@@ -149,12 +156,11 @@ def unknown_key(r: Reading, key: str, span: Span, keys: Keys) -> None:
 
 def one(r: Reading, found: Found, name: str, read: Callable[[Reading, Given], T | None]) -> T | None:
     """The value under a canonical name, read; given twice it must be the same both times. None: absent, or wrong."""
-    givens = found.get(name)
-    if givens is None:
+    first = found.get(name)
+    if first is None:
         return None
-    first, *others = givens
     value = read(r, first)
-    for other in others:
+    for other in first.more:
         second = read(r, other)
         if value is None or second is None:
             value = value if second is None else second
@@ -163,6 +169,12 @@ def one(r: Reading, found: Found, name: str, read: Callable[[Reading, Given], T 
         else:
             conflict(r, first, other)
     return value
+
+
+def every(found: Found, name: str) -> tuple[Given, ...]:
+    """All that stands under a canonical name."""
+    first = found.get(name)
+    return (first, *first.more) if first else ()
 
 
 def conflict(r: Reading, first: Given, other: Given) -> None:

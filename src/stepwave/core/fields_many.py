@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from stepwave.core.document import Mapping, Node, Scalar, Sequence, Span
 from stepwave.core.fields import Given, Reading, Template, count, quoted, scalar_text, text, wrong_type
+from stepwave.core.text import one_line
 
 Word = tuple[str, Span]
 """A text and where it stands."""
@@ -23,7 +24,7 @@ def environment(r: Reading, given: Given, step: str = "") -> Env | None:
         elif isinstance(node, Scalar) and node.value is None:
             env[name] = None
         else:
-            value = scalar_text(r, Given(f"{given.key}.{name}", node, given.node.keys[name]))
+            value = scalar_text(r, Given(f"{given.key}.{one_line(name, 40)}", node, given.node.keys[name]))
             if value is not None:
                 env[name] = value
                 template(r, step, value, node)
@@ -102,6 +103,6 @@ def claims(r: Reading, given: Given) -> list[tuple[str, int, Span]] | None:
 def _units(r: Reading, given: Given, mapping: Mapping) -> Iterable[tuple[str, int, Span]]:
     for name, node in mapping.entries.items():
         if not name.startswith(("_", "x-")):
-            units = count(r, Given(f"{given.key}.{name}", node, mapping.keys[name]))
+            units = count(r, Given(f"{given.key}.{one_line(name, 40)}", node, mapping.keys[name]))
             if units is not None:
                 yield name, units, node.span

@@ -10,7 +10,7 @@ import math
 import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stepwave.core.model import Value
 from stepwave.core.values import (
@@ -37,8 +37,7 @@ _json_mark = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 # --- how a function is called ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(NamedTuple):
     """`letters` says what each argument must be; `most` None: any number, each as the last letter says.
 
     `run` is None where the evaluator answers itself (it must not evaluate every argument, or asks the scope).

@@ -7,7 +7,7 @@ Rule 3: the values put into one text have at most `MAX_TEXT` characters together
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stepwave.core.evaluate import VARIABLE_ROOTS, Scope, evaluate
 from stepwave.core.expression_tree import Call, Constant, Expression, Reference
@@ -21,8 +21,7 @@ MAX_ENV_BYTES = 120_000
 """Linux takes no environment string of 128 KiB or more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Insert:
+class Insert(NamedTuple):
     """One reference, written at `text[start:end]`.
 
     `needs`: when this path has no value, the reference is none and its text stays (`${HOME}` belongs to the shell).

@@ -9,7 +9,7 @@ import re
 
 from stepwave.core.diagnostics import info
 from stepwave.core.document import Mapping, Node, Scalar, Sequence, Span
-from stepwave.core.parse import MAX_DEPTH, MAX_NODES, Source, UnreadableError
+from stepwave.core.parse import MAX_DEPTH, MAX_NODES, Source, UnreadableError, shown
 from stepwave.core.text import one_line
 
 # Possessive (`*+`) throughout: nothing here can go back over what it has read.
@@ -317,7 +317,7 @@ def _why_no_value(source: Source, at: int, top: _Open | None) -> UnreadableError
         if match:
             whole = one_line(match[0], 40)
             return source.fatal(code, message.format(whole), source.span(at, match.end()), help)
-    return _fault(source, f"`{one_line(text[at])}` cannot begin a value", at, at + 1, _quoted)
+    return _fault(source, f"{shown(text[at])} cannot begin a value", at, at + 1, _quoted)
 
 
 def _why_no_key(source: Source, at: int, top: _Open) -> UnreadableError:
@@ -346,7 +346,7 @@ def _why_no_word(source: Source, at: int, top: _Open) -> UnreadableError:
         return _python_set(source, top.start, at + 1)
     if char == "]":
         return _wrong_bracket(source, at, top)
-    return _fault(source, f"a key in double quotes is expected, not `{one_line(char)}`", at, at + 1)
+    return _fault(source, f"a key in double quotes is expected, not {shown(char)}", at, at + 1)
 
 
 def _python_set(source: Source, start: int, end: int) -> UnreadableError:
@@ -369,7 +369,7 @@ def _why_no_comma(source: Source, end: int, at: int, top: _Open) -> UnreadableEr
         return _fault(source, "the text has ended before this", at, at + 1, help)
     if text[at] in "\"'{[-.+" or text[at].isalnum():
         return _fault(source, "a comma is missing here", end, end, "put a comma between this value and the next")
-    return _fault(source, f"`,` or `{top.brackets[1]}` is expected, not `{one_line(text[at])}`", at, at + 1)
+    return _fault(source, f"`,` or `{top.brackets[1]}` is expected, not {shown(text[at])}", at, at + 1)
 
 
 def _why_not_over(source: Source, end: int, at: int, root: Node) -> UnreadableError:

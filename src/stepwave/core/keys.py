@@ -175,12 +175,12 @@ step = Keys(
         "kill": kill,
     },
     passive=_set(
-        "outputs output provides consumes tags labels ui_hints metadata files_scope filesScope files_create"
+        "inputs outputs output provides consumes tags labels ui_hints metadata files_scope filesScope files_create"
         " files_modify parameters params owner author notes comment status authority capability capabilities"
         " ccpm_issue openspec_change gate kind estimated_hours $schema doc_id"
     ),
     later=_set(
-        "matrix forEach for_each inputs dotenv idleTimeout idle_timeout acceptance_tests acceptanceTests compensation"
+        "matrix forEach for_each dotenv idleTimeout idle_timeout acceptance_tests acceptanceTests compensation"
         " group secrets"
     ),
 )
@@ -317,8 +317,8 @@ workflow = Keys(
         " estimated_duration parallel_ok conflict_group status"
     ),
     later=_set(
-        "phases finally secrets dotenv include step_groups stepGroups acceptance_tests acceptanceTests pre_flight_checks"
-        " preFlightChecks agents tools compensation matrix"
+        "phases finally secrets dotenv include step_groups stepGroups acceptance_tests acceptanceTests "
+        "pre_flight_checks preFlightChecks agents tools compensation matrix"
     ),
 )
 
@@ -402,8 +402,13 @@ later_help = {
     "on": "take it away: every failure is tried again",
     "error_patterns": "take it away: every failure is tried again",
     "per_phase": "take it away: attempts are counted for each step",
+    "per_step": "take it away: attempts are counted for each step",
+    "perStep": "take it away: attempts are counted for each step",
+    "max_error_repeats": "lower `max_attempts` until then",
+    "maxErrorRepeats": "lower `max_attempts` until then",
+    "adaptive_scaling": "give a fixed number of steps at a time until then",
     "adaptive": "give a fixed number of steps at a time until then",
-    "condition": "give the steps a `condition:` of their own until then",
-    "function": "call it with `command: python -c …` until then",
+    "type: condition": "give the steps a `condition:` of their own until then",
+    "type: function": "call it with `command: python -c …` until then",
 }
 """What to do meanwhile, for keys that this version does not build."""

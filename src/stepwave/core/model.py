@@ -5,13 +5,19 @@ The three dialects end in `build.py`; from here on there is one vocabulary. Text
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from stepwave.core.diagnostics import Place
 
+# Values are NamedTuples, not frozen dataclasses: those cost a millisecond each to define, at every start.
+
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 """Anything that JSON can say."""
+
+nothing: Mapping[str, Any] = MappingProxyType({})
+"""No entries, and never any."""
 
 
 class Dialect(Enum):
@@ -47,8 +53,7 @@ class Backoff(Enum):
     EXPONENTIAL = "exponential"
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(NamedTuple):
     """`attempts` counts the first one too. Delay before attempt n+1: see `schedule.retry_delay`."""
 
     attempts: int = 1
@@ -58,16 +63,14 @@ class Retry:
     jitter: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StopRule:
+class StopRule(NamedTuple):
     """How a step is asked to end: this signal first, SIGKILL after the grace period."""
 
     signal: str = "TERM"
     grace_s: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Resource limits of a step's processes, set in the child only. None: as inherited."""
 
     memory_bytes: int | None = None
@@ -75,16 +78,14 @@ class Limits:
     open_files: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stdin:
+class Stdin(NamedTuple):
     """What a step reads: `text`, or the file at `path` relative to the workflow. Without one: /dev/null."""
 
     text: str | None = None
     path: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One node of the graph.
 
     `argv` is what is executed. When `script` is not None it is shell text and `argv` the shell that
@@ -99,7 +100,7 @@ class Step:
     script: str | None = None
     agent: str = ""
     cwd: str = "."
-    env: Mapping[str, str | None] = field(default_factory=dict)
+    env: Mapping[str, str | None] = nothing
     stdin: Stdin | None = None
     needs: tuple[str, ...] = ()
     condition: str | None = None
@@ -121,8 +122,7 @@ class Step:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Workflow:
+class Workflow(NamedTuple):
     """A whole file. `pools` maps a resource name to its units; `max_concurrency` None means auto."""
 
     id: str
@@ -134,12 +134,12 @@ class Workflow:
     dialect: Dialect = Dialect.CAMEL
     folder: str = "."
     timeout_s: float | None = None
-    env: Mapping[str, str | None] = field(default_factory=dict)
-    variables: Mapping[str, Value] = field(default_factory=dict)
+    env: Mapping[str, str | None] = nothing
+    variables: Mapping[str, Value] = nothing
     parallel: bool = True
     max_concurrency: int | None = None
-    pools: Mapping[str, int] = field(default_factory=dict)
+    pools: Mapping[str, int] = nothing
     scheduling: Scheduling = Scheduling.EAGER
     on_failure: FailurePolicy = FailurePolicy.ABORT
     rate_limit_s: float = 0.0
-    metadata: Mapping[str, Value] = field(default_factory=dict)
+    metadata: Mapping[str, Value] = nothing

@@ -51,6 +51,13 @@ def lines(text: str) -> list[str]:
     return _line_end.split(text)
 
 
+def shown(character: str) -> str:
+    """A character for a message: itself in backticks, or its number where it could not be seen."""
+    if character.isprintable() and not character.isspace() and character != "`":
+        return f"`{character}`"
+    return f"U+{ord(character):04X}"
+
+
 class UnreadableError(Exception):
     """Reading cannot go on; the reason is in `Source.found`. Does not leave this module."""
 

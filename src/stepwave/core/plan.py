@@ -1,18 +1,18 @@
 """A workflow with its order worked out: waves, who waits for whom, and what lies on the longest path."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stepwave.core.model import Step, Workflow
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What will run, before anything has.
 
     `steps` is in file order. `waves[n]` lists the ids whose longest chain of needs has n steps before them: labels,
     not barriers. `dependents` maps each id to the ids that need it. `remaining_s` is the longest path, in seconds of
-    estimate (1 per step without one), from the start of a step to the end of the run. `max_concurrency` is resolved: at least 1.
+    estimate (1 per step without one), from the start of a step to the end of the run. `max_concurrency` is resolved:
+    at least 1.
     """
 
     workflow: Workflow

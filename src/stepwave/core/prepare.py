@@ -134,7 +134,7 @@ class Preparation:
     def _refuse_oversize(self, step: Step) -> None:
         """A reference to output that was too large to keep must not silently become a part of it."""
         for path in self._paths(step):
-            if path[0] == "steps" and path[1] in self._oversize and path[2:3] not in _small_facts:
+            if path[0] == "steps" and path[1:2] and path[1] in self._oversize and path[2:3] not in _small_facts:
                 raise CannotPrepare(
                     f"`{path[1]}` printed more than 64 KiB, too much to be filled in (read it from the file"
                     f" {{{{steps.{path[1]}.stdoutPath}}}} instead)"

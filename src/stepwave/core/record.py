@@ -7,7 +7,6 @@ milliseconds of the format that it comes from.
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -47,7 +46,7 @@ _shapes: dict[type, Shape] = {}
 def _shape(kind: type[Any]) -> Shape:
     if kind not in _shapes:
         words = re.findall("[A-Z][a-z]*", kind.__name__)
-        names = tuple((field.name, _camel(field.name)) for field in fields(kind))
+        names = tuple((field, _camel(field)) for field in kind._fields)
         _shapes[kind] = "-".join(words).lower(), names
     return _shapes[kind]
 
@@ -70,7 +69,7 @@ def _value(value: Any) -> Any:
         return value.value
     if isinstance(value, Mapping):
         return {key: _value(item) for key, item in value.items()}
-    if is_dataclass(value):
+    if hasattr(value, "_fields"):
         return {camel: _value(getattr(value, field)) for field, camel in _shape(type(value))[1]}
     return [_value(item) for item in value]
 

@@ -79,7 +79,7 @@ def _find(document: Document, schema: dict[str, Any], instance: object, parts: M
             path=path,
             value=found.instance,
             node=node,
-            span=key if found.validator in _about_keys else node.span,
+            span=key if found.validator in _groups else node.span,
         )
 
 
@@ -139,8 +139,6 @@ def _tell(document: Document, faults: Iterator[Fault]) -> list[Diagnostic]:
     found = in_order(diagnostic for group in told.values() for diagnostic in group)
     return _bounded(found, " or more" if count == MAX_FOUND else "")
 
-
-_about_keys = ("required", "anyOf", "minItems", "minProperties")
 
 _groups = {"required": "keys", "anyOf": "keys", "additionalProperties": "names"}
 """What a keyword is about, where it is not the value as such: these faults stand beside each other."""

@@ -83,6 +83,8 @@ _phrases = {
     "integer": f"a whole number or {_reference}",
     "natural": f"a whole number or {_reference}",
     "count": f"a whole number of at least 1 or {_reference}",
+    "units": f"a whole number of at least 1 or {_reference}",
+    "retry": f"a whole number, a mapping or {_reference}",
     "concurrency": f"a whole number of at least 1, `auto` or {_reference}",
     "size": "a number of bytes or a size such as `512MB`",
     "stepParallel": f"true, false, a mapping or {_reference}",

@@ -5,7 +5,6 @@ text is always the name of an environment variable, never its value, so a value 
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -65,17 +64,22 @@ class _Kind(Enum):
     HERE = "here"
 
 
-@dataclass(slots=True)
 class _Frame:
-    """One level of nesting. `closer` ends CODE: `)`, a backtick, `esac`, or the end of the text."""
+    """One level of nesting. `closer` ends CODE: `)`, a backtick, `esac`, or the end of the text.
 
-    kind: _Kind
-    closer: str = ""
-    quoted: bool = False
-    start: int = 0
-    delimiter: str = ""
-    tabs: bool = False
-    parens: int = 0
+    A here-document has a `delimiter`, and `tabs` when they are taken off its lines.
+    """
+
+    __slots__ = ("closer", "delimiter", "kind", "parens", "quoted", "start", "tabs")
+
+    def __init__(self, kind: _Kind, closer: str = "", quoted: bool = False, start: int = 0) -> None:
+        self.kind = kind
+        self.closer = closer
+        self.quoted = quoted
+        self.start = start
+        self.delimiter = ""
+        self.tabs = False
+        self.parens = 0
 
 
 _plain = {
@@ -246,15 +250,10 @@ class _Scanner:
         if not here:
             self.pos += 3 if self.text.startswith("<<<", self.pos) else 1
             return
-        word = here[2]
-        self.pending.append(
-            _Frame(
-                _Kind.HERE,
-                quoted=bool(re.search(r"['\"\\]", word)),
-                delimiter=re.sub(r"['\"\\]", "", word),
-                tabs=bool(here[1]),
-            )
-        )
+        frame = _Frame(_Kind.HERE)
+        frame.delimiter, marks = re.subn(r"['\"\\]", "", here[2])
+        frame.quoted, frame.tabs = marks > 0, bool(here[1])
+        self.pending.append(frame)
         self.pos = here.end()
 
     def _line_of_here(self) -> bool:

@@ -8,12 +8,10 @@ where nothing else can be shown.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
-from stepwave.core.events import Outcome, StepFinished
-from stepwave.core.summary import StepResult
-from stepwave.core.text import duration, harmless, one_line, plural
+from stepwave.core.text import harmless, one_line
 
 
 class Role(Enum):
@@ -27,8 +25,7 @@ class Role(Enum):
     DIM = "2"
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """The marks to use, and whether to colour. Made by `make_style`."""
 
     color: bool
@@ -114,7 +111,7 @@ _PLAIN = Style(
 
 def make_style(*, color: bool, unicode: bool) -> Style:
     """The style for an output that can (or cannot) show colours and characters beyond ASCII."""
-    return replace(_PRETTY if unicode else _PLAIN, color=color)
+    return (_PRETTY if unicode else _PLAIN)._replace(color=color)
 
 
 def wants_color(choice: str, environ: Mapping[str, str], isatty: bool) -> bool:
@@ -161,62 +158,8 @@ def _locale_is_ascii(environ: Mapping[str, str]) -> bool:
     return environ.get("LANG") in bare
 
 
-# --- outcomes ----------------------------------------------------------------------------------
-
 Span = tuple[str, Role | None]
 """A piece of a line and what it is for."""
-
-
-def mark(step: StepFinished | StepResult, style: Style) -> Span:
-    """The glyph of an outcome; a tolerated failure only warns."""
-    if step.tolerated:
-        return style.warn, Role.WARN
-    match step.outcome:
-        case Outcome.COMPLETED:
-            return style.ok, Role.OK
-        case Outcome.FAILED | Outcome.TIMEOUT:
-            return style.fail, Role.FAIL
-        case Outcome.CANCELLED:
-            return style.skip, Role.WARN
-        case _:
-            return style.skip, Role.DIM
-
-
-_ended = {
-    Outcome.COMPLETED: "Complete",
-    Outcome.FAILED: "Failed",
-    Outcome.TIMEOUT: "Timed out",
-    Outcome.SKIPPED: "Skipped",
-    Outcome.CANCELLED: "Cancelled",
-}
-
-
-def ending(step: StepFinished | StepResult, style: Style) -> str:
-    """`Complete (2m 45s)`, `Failed (12ms, 3 attempts): exit code 3`, `Skipped: its condition is false`."""
-    notes = [duration(step.duration_s)] if step.attempts else []
-    if step.attempts > 1:
-        notes.append(plural(step.attempts, "attempt"))
-    if step.tolerated:
-        notes.append("tolerated")
-    brackets = f" ({', '.join(notes)})" if notes else ""
-    why = why_it_ended(step, style)
-    if why.startswith(f"{_ended[step.outcome]} "):
-        return why  # `Skipped due to previous failure` needs no second `Skipped`
-    return f"{_ended[step.outcome]}{brackets}{': ' if why else ''}{why}"
-
-
-def why_it_ended(step: StepFinished | StepResult, style: Style) -> str:
-    """The reason, or what the exit status says; nothing where the outcome says it all."""
-    if step.outcome is Outcome.COMPLETED:
-        return ""
-    reason = step.reason or ""
-    if step.outcome is Outcome.TIMEOUT and reason.startswith("timed out"):
-        return ""
-    if not reason and step.exit_code is not None:
-        reason = f"exit code {step.exit_code}"
-    if not reason and step.signal is not None:
-        reason = f"ended by signal {step.signal}"
-    return style.word(reason)
 
 
 # --- text in cells -----------------------------------------------------------------------------

@@ -1,14 +1,14 @@
 """What became of a run: a fold over its events, so that a recorded run gives the same summary as a live one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from stepwave.core.diagnostics import Diagnostic
 from stepwave.core.events import Outcome, Status
+from stepwave.core.model import nothing
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
+class StepResult(NamedTuple):
     """What became of one step. `started_s` and `ended_s` count from the start of the run; None: never started."""
 
     id: str
@@ -27,7 +27,7 @@ class StepResult:
     pid: int | None = None
     argv: tuple[str, ...] = ()
     cwd: str = ""
-    env: Mapping[str, str | None] = field(default_factory=dict)
+    env: Mapping[str, str | None] = nothing
     stdout_log: str | None = None
     """Relative to the run's folder, like `stderr_log`; the same file unless stdout was kept apart."""
     stderr_log: str | None = None
@@ -42,24 +42,22 @@ class StepResult:
         return self.outcome in (Outcome.FAILED, Outcome.TIMEOUT)
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(NamedTuple):
     """How parallel it was. Utilisation is a time-weighted mean, 0..1: Σ(units held x seconds) / (limit x wall)."""
 
     total_groups: int = 0
     executed_groups: int = 0
     max_concurrent_steps: int = 0
-    utilization: Mapping[str, float] = field(default_factory=dict)
-    peak_utilization: Mapping[str, float] = field(default_factory=dict)
-    resource_wait_s: Mapping[str, float] = field(default_factory=dict)
+    utilization: Mapping[str, float] = nothing
+    peak_utilization: Mapping[str, float] = nothing
+    resource_wait_s: Mapping[str, float] = nothing
     sequential_s: float = 0.0
     time_saved_percent: int = 0
     critical_path: tuple[str, ...] = ()
     critical_path_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """The whole run. `steps` holds every step of the file exactly once, in file order.
 
     `folder` is where the logs lie (absolute). A file that could not be run at all has exit code 2, no steps, and its

@@ -20,6 +20,7 @@ from stepwave.core.parse import (
     Shifts,
     Source,
     UnreadableError,
+    shown,
 )
 from stepwave.core.text import one_line
 
@@ -119,7 +120,7 @@ class _Reader:
         self.source = source
         self.shifts = shifts
         self.restore = restore
-        self.line_count = len(source.starts) if "\r" in source.text else source.text.count("\n") + 1
+        self.line_count = 1 + sum(source.text.count(end) for end in ("\n", "\r")) - source.text.count("\r\n")
         self.root: Node | None = None
         self.stack: list[_Open] = []
         self.anchors: dict[str, _Anchored] = {}
@@ -185,9 +186,9 @@ class _Reader:
 
     def block_span(self, span: Span) -> Span:
         """The span of a block scalar without the blank lines behind it."""
-        line = span.end_line
-        if span.end_column > 1:
+        if span.end_column > 1 or span.end_line == span.line:
             return span
+        line = span.end_line - 1
         while line > span.line and not self.source.lines[line - 1].strip():
             line -= 1
         return Span(span.line, span.column, line, len(self.source.lines[line - 1]) + 1)
@@ -325,8 +326,8 @@ class _Reader:
             self.root = node
             return
         top = self.stack[-1]
-        if height >= top.height:
-            top.height = height + 1
+        if height + 1 > top.height:
+            top.height = height + (not top.merge)  # what is merged takes the place of its entries' parent
         if isinstance(top.node, Sequence):
             top.node.items.append(node)
         elif top.key is None:
@@ -384,28 +385,28 @@ def _shown_tag(tag: str) -> str:
 # ── What is wrong ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _indentation = "check the indentation here and on the line before, and put a text that holds `: ` in quotes"
-_same_column = "what belongs together begins in the same column; a text with quotes or brackets in it stands in quotes"
+_same_column = "keys, or the `-` of items, begin in one column; a text with quotes or brackets in it stands in quotes"
 _backslash = "write \\\\ for a backslash, or use single quotes, in which it stands for itself"
-_quote_this = "put a text that begins with `{char}` in quotes"
+_quote_this = "put a text that begins with {char} in quotes"
 
 # By what PyYAML's two loaders say: whether the place told is that where the trouble began, not where it was noticed;
-# the sentence; the help. `{char}` is the character there, `{line}` the line of the beginning. The first that fits counts.
+# the sentence; the help. {char} is the character there, `{line}` the line of the beginning. The first that fits counts.
 _explanations = tuple(
     (re.compile(pattern), at_start, message, help)
     for pattern, at_start, message, help in (
         (r"tab character", False, "a tab cannot indent a line in YAML", "indent with spaces"),
-        (r"cannot start any token", False, "`{char}` cannot begin a value", _quote_this),
+        (r"cannot start any token", False, "{char} cannot begin a value", _quote_this),
         (r"mapping values are not allowed", False, "`:` is not allowed here", _indentation),
         (r"sequence entries are not", False, "`-` cannot begin a list here", "begin the list on the next line"),
         (r"could not find expected ':'", True, "`:` is missing after this key", "check the indentation of this line"),
         (r"block mapping", False, "this does not belong to the mapping that begins on line {line}", _same_column),
         (r"block collection", False, "this does not belong to the list that begins on line {line}", _same_column),
         (r"',' or", False, "a comma is missing before this, or the bracket of line {line} is not closed", None),
-        (r"node content", False, "`{char}` is found where a value should be", _quote_this),
+        (r"node content", False, "{char} is found where a value should be", _quote_this),
         (r"end of stream|separator", True, "the quoted text that starts here is never closed", None),
         (r"scalar.*(?:escape|number)", False, "what follows this backslash is not known to YAML", _backslash),
-        (r"an (?:alias|anchor)", True, "`{char}` must be followed by the name of an anchor", _quote_this),
-        (r"block scalar", False, "`{char}` cannot follow `|` or `>`", "begin the text on the next line"),
+        (r"an (?:alias|anchor)", True, "{char} must be followed by the name of an anchor", _quote_this),
+        (r"block scalar", False, "{char} cannot follow `|` or `>`", "begin the text on the next line"),
         (r"document start", False, "this does not belong to what stands before it", "check the indentation"),
         (r"directive|incompatible", False, "a line that begins with `%` is a directive, and this is none", None),
         (r"\btag\b", True, "this tag cannot be understood", _quote_this),
@@ -429,8 +430,8 @@ def _explained(reader: _Reader, problem: Exception) -> UnreadableError:
             if char == "\t":
                 return _syntax(reader, "a tab cannot indent a line in YAML", place, "indent with spaces")
             line = (open_bracket or began or place)[0] if "bracket" in message else (began or place)[0]
-            words = {"char": one_line(char or "the end of the file"), "line": line}
-            return _syntax(reader, message.format(**words), place, help.format(**words) if help else None)
+            words = {"char": shown(char) if char else "the end of the file", "line": line}
+            return _syntax(reader, message.format(**words), place, help.format(**words) if help and char else None)
     return _syntax(reader, said.strip(": ").lower(), place, None)
 
 

@@ -82,7 +82,7 @@ class Interrupts:
 
 def _once_each(signals: list[Signal]) -> list[Signal]:
     """A burst of one kind that arrived together is one signal: a key held down is not a second request."""
-    return list(dict.fromkeys(signals))
+    return [signal for n, signal in enumerate(signals) if signal not in signals[:n] or isinstance(signal, Resumed)]
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

@@ -220,12 +220,13 @@ class Sink:
     def move(self) -> bool:
         """Move what is there; False at end of file."""
         try:
-            moved = self._move_some()
+            moved = len(os.read(self.reader, CHUNK)) if self.problem else self._move_some()
         except BlockingIOError:
             return True
         except OSError as error:
-            self.problem = self.problem or f"its log could not be written: {error.strerror}"
-            moved = len(os.read(self.reader, CHUNK))  # the step must not hang on our trouble
+            # From here on what it prints is read and dropped: the step must not hang on our trouble.
+            self.problem = f"its log could not be written: {error.strerror}"
+            return True
         self.size += moved
         return moved > 0
 

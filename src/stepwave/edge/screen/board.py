@@ -13,27 +13,23 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from heapq import heappop, heappush
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from stepwave.core.endings import ending, mark
 from stepwave.core.events import (
     Entry,
     Outcome,
-    RunStarted,
-    RunStopping,
     StepFinished,
     StepLeftProcesses,
     StepRetrying,
-    StepStarted,
-    StepStopping,
-    stdout_log,
 )
 from stepwave.core.plan import Plan
-from stepwave.core.style import Role, Span, Style, cells, ending, fit, last_line, mark, pad, pad_left
+from stepwave.core.progress import Progress, Running
+from stepwave.core.style import Role, Span, Style, cells, fit, last_line, pad, pad_left
 from stepwave.core.text import duration
+from stepwave.edge.screen.stream import silence
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,19 +45,6 @@ _NEWS_IN_SIGHT = 5
 _TAIL_BYTES = 4096
 _GONE = (OSError, ValueError, SystemExit)
 """What a terminal that has gone away raises; Rich makes a SystemExit of a broken pipe."""
-
-
-@dataclass(slots=True)
-class _Running:
-    """A step's current attempt. `stamp` tells whether its log has grown since `said` was read."""
-
-    slot: int
-    attempt: int
-    since_s: float
-    logs: tuple[str, ...]
-    stopping: str = ""
-    stamp: tuple[int, ...] = ()
-    said: str = ""
 
 
 class Board:
@@ -82,7 +65,7 @@ class Board:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._numbers = _Numbers(plan)
+        self._numbers = Progress(plan)
         self._folder = folder
         self._console = console
         self._style = style
@@ -237,7 +220,7 @@ class Board:
             self._restore_echo()
             os.write(fd, b"\x1b[?25h")
         except OSError:
-            _silence(fd)
+            silence(fd)
 
     # --- what is on the board
 
@@ -298,13 +281,13 @@ class Board:
         count = len(in_slots) - len(shown)
         return [*rows, [(f"  {self._style.ellipsis} {count} more running", Role.DIM)]] if hidden else rows
 
-    def _widened(self, shown: list[tuple[str, _Running]], width: int) -> list[tuple[str, _Running]]:
+    def _widened(self, shown: list[tuple[str, Running]], width: int) -> list[tuple[str, Running]]:
         """The same steps, once their column is wide enough for them; it never gets narrower again."""
         needed = max((cells(self._style.word(step, 80)) for step, _ in shown), default=0)
         self._id_width = min(max(self._id_width, needed), max(width // 3, 8))
         return shown
 
-    def _step(self, step: str, running: _Running, now: float) -> Row:
+    def _step(self, step: str, running: Running, now: float) -> Row:
         name = pad(self._style.word(step, self._id_width), self._id_width)
         row: Row = [(f"  {self._style.arrow} ", Role.ACCENT), (name, None)]
         row.append((pad_left(_whole(now - running.since_s), 8), Role.DIM))
@@ -319,7 +302,7 @@ class Board:
         words = f"  again in {_whole(max(until_s - now, 0.0))}: {self._style.word(event.reason)}"
         return [(f"  {self._style.retry} ", Role.WARN), (self._style.word(step, 40), None), (words, Role.DIM)]
 
-    def _last_words(self, running: _Running) -> str:
+    def _last_words(self, running: Running) -> str:
         """The last line of the step's output, from its log's end; read again only when a log has changed."""
         paths = [self._folder / log for log in running.logs]
         stamp = tuple(number for path in paths for number in _stamp(path))
@@ -328,110 +311,6 @@ class Board:
             lines = (last_line(_tail(path)) for path in paths)
             running.said = self._style.word(next((line for line in lines if line), ""))
         return running.said
-
-
-class _Numbers:
-    """The numbers behind the board, kept up in constant time per event."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.name = plan.workflow.name or plan.workflow.id
-        self.total = len(plan.steps)
-        self.slots = plan.max_concurrency
-        self.pools: Mapping[str, int] = plan.workflow.pools
-        self.running: dict[str, _Running] = {}
-        self.retrying: dict[str, tuple[float, StepRetrying]] = {}
-        self.held: dict[str, int] = {}
-        self.left_in_wave = [len(wave) for wave in plan.waves]
-        self.slots_used = 0
-        self.done = self.failed = self.tolerated = self.skipped = 0
-        self.stopping = ""
-        self._plan = plan
-        self._free_slots: list[int] = []
-        self._wave = 0
-        self._ran = 0
-        self._ran_s = 0.0
-        self._estimate_s = sum(step.estimate_s or 0.0 for step in plan.steps.values())
-        self._without_estimate = sum(step.estimate_s is None for step in plan.steps.values())
-
-    @property
-    def waiting(self) -> int:
-        return self.total - self.done - len(self.running)
-
-    def count(self, event: object, elapsed_s: float) -> None:
-        match event:
-            case StepStarted():
-                self._start(event, elapsed_s)
-            case StepFinished():
-                self._finish(event)
-            case StepRetrying():
-                self._leave(event.step)
-                self.retrying[event.step] = (elapsed_s + event.delay_s, event)
-            case StepStopping() if event.step in self.running:
-                self.running[event.step].stopping = event.reason
-            case RunStarted():
-                self.slots, self.pools = event.max_concurrency, event.pools
-            case RunStopping():
-                self.stopping = event.reason
-            case _:
-                pass
-
-    def _start(self, event: StepStarted, elapsed_s: float) -> None:
-        self._leave(event.step)
-        self.retrying.pop(event.step, None)
-        slot = heappop(self._free_slots) if self._free_slots else self.slots_used
-        self.slots_used = max(self.slots_used, slot + 1)
-        logs = (stdout_log(event.log), event.log) if event.keep_output else (event.log,)
-        self.running[event.step] = _Running(slot, event.attempt, elapsed_s, logs if event.log else ())
-        self._hold(event.step, 1)
-
-    def _leave(self, step: str) -> None:
-        """The step is running no longer: its slot and its units are free."""
-        running = self.running.pop(step, None)
-        if running is not None:
-            heappush(self._free_slots, running.slot)
-            self._hold(step, -1)
-
-    def _hold(self, step: str, sign: int) -> None:
-        planned = self._plan.steps.get(step)
-        for pool, units in planned.resources if planned else ():
-            self.held[pool] = self.held.get(pool, 0) + sign * units
-
-    def _finish(self, event: StepFinished) -> None:
-        self._leave(event.step)
-        self.retrying.pop(event.step, None)
-        self.done += 1
-        failed = event.outcome in (Outcome.FAILED, Outcome.TIMEOUT)
-        self.failed += failed and not event.tolerated
-        self.tolerated += failed and event.tolerated
-        self.skipped += event.outcome is Outcome.SKIPPED
-        self._ran += event.attempts > 0
-        self._ran_s += event.duration_s
-        if event.step in self._plan.steps:
-            self.left_in_wave[self._plan.wave_of[event.step]] -= 1
-            estimate_s = self._plan.steps[event.step].estimate_s
-            self._estimate_s -= estimate_s or 0.0
-            self._without_estimate -= estimate_s is None
-
-    def wave(self) -> int:
-        """The first wave that has steps left, counted from 1."""
-        while self._wave < len(self.left_in_wave) - 1 and self.left_in_wave[self._wave] <= 0:
-            self._wave += 1
-        return self._wave + bool(self.left_in_wave)
-
-    def left_s(self, now: float) -> float | None:
-        """A guess at the seconds left: from the estimates where every step left has one, else from the mean so far."""
-        ages = {step: now - running.since_s for step, running in self.running.items()}
-        if self.done == self.total:
-            return None
-        if not self._without_estimate:
-            path_s = max((self._plan.remaining_s.get(step, 0.0) - age for step, age in ages.items()), default=0.0)
-            return max(path_s, (self._estimate_s - sum(ages.values())) / self.slots, 0.0)
-        if self._ran < 3:
-            return None
-        mean_s = self._ran_s / self._ran
-        at_once = min(max((self._ran_s + sum(ages.values())) / max(now, 0.001), 1.0), self.slots)
-        work_s = mean_s * (self.total - self.done) - sum(min(age, mean_s) for age in ages.values())
-        return max(work_s, 0.0) / at_once
 
 
 def _text(rows: list[Row], style: Style) -> Text:
@@ -503,13 +382,3 @@ def _set_modes(fd: int, modes: list[Any]) -> bool:
     except (OSError, termios.error):
         return False
     return True
-
-
-def _silence(fd: int) -> None:
-    """Point a broken descriptor at /dev/null: what Python still holds for it is tried again at exit."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        os.dup2(nowhere, fd)
-        os.close(nowhere)
-    except OSError:
-        pass

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from stepwave.core.closing import paste
+from stepwave.core.endings import ending, mark
 from stepwave.core.events import (
     Entry,
     Event,
@@ -28,8 +29,9 @@ from stepwave.core.events import (
     stdout_log,
 )
 from stepwave.core.plan import Plan
-from stepwave.core.style import Role, Style, ending, mark
+from stepwave.core.style import Role, Style
 from stepwave.core.text import duration, plural
+from stepwave.edge.screen.stream import silence
 
 MANY_STEPS = 200
 """Of more steps than this, starts and successes are told with `verbose` only."""
@@ -288,20 +290,8 @@ class _Outlet:
             pass  # somebody made it non-blocking: Python keeps the rest and writes it with the next line
         except OSError:
             self._open = False
-            _silence(self._fd)
+            silence(self._fd)
         except UnicodeError:
             self._waiting.appendleft(line.encode("ascii", "backslashreplace").decode("ascii"))
         except ValueError:
             self._open = False  # closed: its descriptor may be somebody else's by now
-
-
-def _silence(fd: int | None) -> None:
-    """Point a broken descriptor at /dev/null: what Python still holds for it is tried again at exit."""
-    if fd is None:
-        return
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        os.dup2(nowhere, fd)
-        os.close(nowhere)
-    except OSError:
-        pass

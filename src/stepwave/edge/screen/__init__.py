@@ -1,0 +1,1 @@
+"""What a person watches: `board` on a terminal, `lines` anywhere else."""
