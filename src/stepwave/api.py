@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stepwave.core.document import Document
     from stepwave.core.plan import Plan
     from stepwave.core.summary import StepResult, Summary
+    from stepwave.edge.local.zygote import Zygote
     from stepwave.engine import Listener
 
 Variables = Mapping[str, Value]
@@ -125,6 +126,14 @@ def cpu_count() -> int:
 
 # --- Plan → Summary ------------------------------------------------------------------------------------
 
+
+def start_early(environ: Mapping[str, str] | None = None) -> "Zygote":
+    """Start the first helper process while there is still a file to be read. Closing it is up to the caller."""
+    from stepwave.edge.local.zygote import Zygote
+
+    return Zygote(os.environ if environ is None else environ)
+
+
 Factory = Callable[["Plan", Path], "Listener"]
 """Makes a listener for a run, once its plan and its folder are known."""
 
@@ -174,14 +183,15 @@ def run_plan(
     environ: Mapping[str, str] | None = None,
     courtesy: Sequence[Factory] = (),
     required: Sequence[Factory] = (),
+    zygote: "Zygote | None" = None,
 ) -> "Summary":
-    """The last stops of `run`; see there."""
+    """The last stops of `run`; see there. `zygote` is one from `start_early`, and closed in the end."""
     from stepwave.core.prepare import Preparation
     from stepwave.core.schedule import Schedule
     from stepwave.core.tally import Tally
     from stepwave.edge.files import make_run_folder, run_id
     from stepwave.edge.interrupts import Interrupts
-    from stepwave.edge.local import LocalLauncher
+    from stepwave.edge.local.launcher import LocalLauncher
     from stepwave.engine import Inbox, Spine, drive
 
     environ = dict(os.environ if environ is None else environ)
@@ -190,7 +200,7 @@ def run_plan(
     folder = make_run_folder(Path(plan.workflow.folder), environ, run)
     inbox = Inbox()
     with ExitStack() as closing:
-        launcher = LocalLauncher(inbox, folder, environ)
+        launcher = LocalLauncher(inbox, folder, zygote or start_early(environ))
         closing.callback(launcher.close)
         preparation = Preparation(plan, environ=environ, run=run, run_folder=str(folder), now=now, lenient=lenient)
         schedule = Schedule(plan, preparation, deselected=deselected, strict=strict)

@@ -32,14 +32,14 @@ def told(data: str | bytes, path: str = "w.yaml") -> list[tuple[str, int, int]]:
 
 def below(node: Any, *keys: str | int) -> Any:
     for key in keys:
-        node = node.items[key] if isinstance(node, Sequence) else node.entries[key]
+        node = node.items[key] if isinstance(key, int) else node.entries[key]
     return node
 
 
 def nodes(node: Node) -> list[Node]:
-    below = (
-        node.items if isinstance(node, Sequence) else list(node.entries.values()) if isinstance(node, Mapping) else []
-    )
+    if isinstance(node, Scalar):
+        return [node]
+    children = node.items if isinstance(node, Sequence) else list(node.entries.values())
     return [node, *(inner for child in children for inner in nodes(child))]
 
 

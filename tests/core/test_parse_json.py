@@ -200,3 +200,8 @@ def test_what_is_nearly_json_gets_a_place_a_sentence_and_help(
 def test_a_missing_comma_is_told_where_it_belongs() -> None:
     (only,) = told('{\n  "a": 1\n  "b": 2\n}')
     assert (only.message, only.place.line, only.place.column) == ("a comma is missing here", 2, 9)
+
+
+def test_a_place_does_not_reach_into_a_line_end() -> None:
+    (only,) = told("{'a\\\r\n")
+    assert (only.place.end_line, only.place.end_column) == (1, 4)

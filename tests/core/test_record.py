@@ -1,8 +1,9 @@
 """Events and results as documents: what they hold, and that the published schemas describe them exactly."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -28,10 +29,28 @@ EVENT: dict[str, Any] = json.loads((SCHEMAS / "event.schema.json").read_text("ut
 RESULT: dict[str, Any] = json.loads((SCHEMAS / "result.schema.json").read_text("utf-8"))
 KINDS = get_args(Event)
 
-# Hypothesis makes events of every kind out of their annotations; numbers are those that can happen.
-st.register_type_strategy(float, st.floats(0, 1e6))
-st.register_type_strategy(int, st.integers(1, 10**6))
-events = st.one_of(*(st.from_type(kind) for kind in KINDS))
+
+def values_of(hint: Any) -> st.SearchStrategy[Any]:
+    """Values of an annotation; numbers are those that can happen."""
+    if hint is float:
+        return st.floats(0, 1e6)
+    if hint is int:
+        return st.integers(1, 10**6)
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is tuple:
+        return st.lists(values_of(parts[0]), max_size=3).map(tuple)
+    if origin is Mapping:
+        return st.dictionaries(values_of(parts[0]), values_of(parts[1]), max_size=3)
+    if parts:
+        return st.one_of(*map(values_of, parts))
+    return instances_of(hint) if hasattr(hint, "_fields") else st.from_type(hint)
+
+
+def instances_of(kind: type) -> st.SearchStrategy[Any]:
+    return st.builds(kind, **{name: values_of(hint) for name, hint in get_type_hints(kind).items()})
+
+
+events = st.one_of(*map(instances_of, KINDS))
 entries = st.builds(Entry, st.integers(1, 10**6), st.floats(0, 4e9), st.floats(0, 1e6), st.text(max_size=5), events)
 
 
@@ -43,7 +62,7 @@ def test_every_event_is_what_its_schema_says(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_the_schema_names_exactly_the_fields_of_an_event(kind: type) -> None:
+def test_the_schema_names_exactly_the_fields_of_an_event(kind: Any) -> None:
     described = EVENT["definitions"][kind.__name__[0].lower() + kind.__name__[1:]]
     assert list(described["properties"]) == described["required"]
     assert [name.lower() for name in described["properties"]] == [field.replace("_", "") for field in kind._fields]
@@ -200,14 +219,16 @@ def test_the_error_of_a_run_names_who_is_to_blame(run: Summary, error: str | Non
     assert result_document(run, "/r", {})["error"] == error
 
 
-results = st.builds(StepResult, id=st.text(max_size=3), wave=st.integers(0, 9))
+statistics = instances_of(Statistics).map(lambda some: some._replace(time_saved_percent=some.time_saved_percent % 101))
+shares = st.dictionaries(st.text(max_size=2), st.floats(0, 1), max_size=2)
 summaries = st.builds(
-    Summary,
-    started_at=st.floats(0, 4e9),
-    steps=st.lists(results, max_size=4, unique_by=lambda step: step.id).map(tuple),
-    statistics=st.builds(
-        Statistics, *[st.integers(0, 9)] * 3, *[st.dictionaries(st.text(max_size=2), st.floats(0, 1))] * 2
+    lambda run, steps, some, share: run._replace(
+        steps=tuple(steps), statistics=some._replace(utilization=share, peak_utilization=share)
     ),
+    st.builds(summary, reason=st.none() | st.text(max_size=3), exit_code=st.integers(0, 143)),
+    st.lists(instances_of(StepResult), max_size=3, unique_by=lambda step: step.id),
+    statistics,
+    shares,
 )
 
 

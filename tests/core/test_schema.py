@@ -551,3 +551,10 @@ def test_there_are_findings_exactly_when_jsonschema_has_errors(flow: Any) -> Non
 def test_the_value_at_hand_need_not_be_the_document() -> None:
     (found,) = check_schema(read("steps: [{id: a}]"), SCHEMA, {"steps": [{"id": "a"}, {"id": 3}]})
     assert (found.code, found.place.line) == ("wrong-type", 1)
+
+
+@pytest.mark.parametrize("text", ["1" * 10**6, "1m" * 10**6, "1d" + " " * 10**6 + "x", "1" + " " * 10**6 + "x"])
+def test_no_text_is_slow_to_refuse(text: str) -> None:
+    """Repetitions in the patterns are counted: without that `size` takes hours for the last of these."""
+    for definition in ("duration", "size", "onFail", "signal", "flag"):
+        assert not compile_acceptor(SCHEMA["definitions"][definition])(text)

@@ -12,7 +12,8 @@ import pytest
 
 from stepwave.core.events import Exited, Launch, Signal, Stop, stdout_log
 from stepwave.core.model import Limits, Stdin, StopRule
-from stepwave.edge.local import LocalLauncher
+from stepwave.edge.local.launcher import LocalLauncher
+from stepwave.edge.local.zygote import Zygote
 from stepwave.engine import Inbox
 from tests.conftest import children
 
@@ -28,7 +29,7 @@ class Bench:
         (folder / "logs").mkdir()
         self.folder = folder
         self.inbox = Inbox()
-        self.launcher = LocalLauncher(self.inbox, folder, os.environ)
+        self.launcher = LocalLauncher(self.inbox, folder, Zygote(os.environ))
         self.ends: dict[str, Exited] = {}
 
     def start(self, id: str, *argv: str, **fields: object) -> None:
@@ -299,7 +300,7 @@ def test_a_killed_supervisor_takes_its_step_along_and_the_next_step_runs(bench: 
 def test_a_killed_zygote_takes_everything_along(bench: Bench) -> None:
     bench.start("x", "/bin/sh", "-c", "echo $$ > pid; exec setsid sleep 1000")
     leader = int(wait_for(bench.folder / "pid"))
-    os.kill(bench.launcher._zygote, signal.SIGKILL)
+    os.kill(bench.launcher._zygote.pid, signal.SIGKILL)
     assert bench.end("x").problem is not None
     wait_until_gone(leader)
 

@@ -1,6 +1,5 @@
 """What the commands other than `run` print, and the exit code of each."""
 
-import difflib
 import json
 import os
 import sys
@@ -69,6 +68,8 @@ def _machine_readable(findings: Sequence[Diagnostic], format: str) -> str:
 
 def _fix(path: str, color: str) -> int:
     """Leading tabs to spaces: the change as a diff first, then the file."""
+    from difflib import unified_diff
+
     from stepwave.core.parse import untab
 
     if path == "-" or not path.endswith((".yaml", ".yml")):
@@ -80,7 +81,7 @@ def _fix(path: str, color: str) -> int:
     after = untab(before)
     if after == before:
         return 0
-    change = difflib.unified_diff(before.splitlines(True), after.splitlines(True), path, path, n=1)
+    change = unified_diff(before.splitlines(True), after.splitlines(True), path, path, n=1)
     terminal.talk(one_line(line.rstrip("\n"), 400) if line[:1] not in " +-" else line.rstrip("\n") for line in change)
     return terminal.save(path, after)
 

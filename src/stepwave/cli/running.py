@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from stepwave import api
 from stepwave.cli import terminal
@@ -14,6 +14,9 @@ from stepwave.core.plan import Plan
 from stepwave.core.summary import Summary
 from stepwave.core.units import is_bare_number, seconds_of
 from stepwave.core.variables import COMMAND_LINE, read_variables
+
+if TYPE_CHECKING:
+    from stepwave.edge.local.zygote import Zygote
 
 
 class Asked(NamedTuple):
@@ -45,6 +48,11 @@ class Asked(NamedTuple):
 
 def run(asked: Asked) -> int:
     """The exit code. Everything that can be wrong is found, and told together, before anything is started."""
+    with api.start_early() as zygote:
+        return _run(asked, zygote)
+
+
+def _run(asked: Asked, zygote: "Zygote") -> int:
     variables, findings = _variables(asked)
     findings += _check_options(asked)
     loaded = api.load(api.locate(asked.file), variables=variables, name=asked.name, strict=asked.strict)
@@ -61,10 +69,10 @@ def run(asked: Asked) -> int:
     left_out = adjust.deselected(loaded.workflow, asked.only, asked.skip, asked.start)
     if asked.dry_run:
         return terminal.write(api.dry_run(plan, left_out))
-    return _run(asked, plan, left_out)
+    return _run_plan(asked, plan, left_out, zygote)
 
 
-def _run(asked: Asked, plan: Plan, left_out: frozenset[str]) -> int:
+def _run_plan(asked: Asked, plan: Plan, left_out: frozenset[str], zygote: "Zygote") -> int:
     required = []
     if asked.events is not None:
         try:
@@ -82,6 +90,7 @@ def _run(asked: Asked, plan: Plan, left_out: frozenset[str]) -> int:
         lenient=asked.lenient,
         courtesy=[_display(asked)],
         required=required,
+        zygote=zygote,
     )
     return _close(asked, plan, summary)
 

@@ -35,7 +35,7 @@ def check_names(workflow: Workflow, option: str, ids: Iterable[str]) -> list[Dia
         error(
             "unknown-step",
             f"{option} names `{id}`, which is not in this workflow",
-            workflow.place,
+            Place(COMMAND_LINE),
             did_you_mean(id, known),
         )
         for id in ids

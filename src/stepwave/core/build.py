@@ -13,7 +13,7 @@ import gc
 from collections.abc import Iterator
 from collections.abc import Mapping as Map
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from stepwave.core.build_graph import Section, connect
 from stepwave.core.build_references import check_references
@@ -28,20 +28,20 @@ from stepwave.core.fields import Found, Given, Reading, choice, every, one
 from stepwave.core.fields_many import environment, words
 from stepwave.core.fields_many import pools as read_pools
 from stepwave.core.model import Dialect, Step, Value, Workflow
+from stepwave.core.model import nothing as empty
 
 __all__ = ["Inputs", "build", "detect_dialect"]
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(NamedTuple):
     """What a workflow is made from besides its file.
 
     `environ` is the caller's environment. `variables` lie over those of the file. `folder` is the absolute folder of
     the file. `name` picks one of several workflows (`workflows:`), or a workstream of a list.
     """
 
-    environ: Map[str, str] = field(default_factory=dict)
-    variables: Map[str, Value] = field(default_factory=dict)
+    environ: Map[str, str] = empty
+    variables: Map[str, Value] = empty
     folder: str = "."
     name: str | None = None
 
@@ -72,9 +72,9 @@ def _build(document: Document, inputs: Inputs, strict: bool) -> tuple[Workflow |
     family = family_of(document.root)
     dialect = family.dialect
     scope = Values(variables=inputs.variables, env=inputs.environ)
-    r = Reading(document, scope, family.unit, dialect is not Dialect.CAMEL, strict)
+    r = Reading(document, scope, family.unit, dollar=dialect is not Dialect.CAMEL, strict=strict)
     sheets = sheets_of(r, document.root, inputs.name)
-    whole = sheets[0] if len(sheets) == 1 and not sheets[0].id else Sheet(None)
+    whole = sheets[0] if len(sheets) == 1 and not sheets[0].id else Sheet(None, {}, [])
     one(r, whole.found, "dialect", _dialect)
     check_name(r, whole.mapping, whole.found, dialect)
     settings = read_settings(r, whole.found, inputs.variables, dialect, plan=family.plan, name=whole.key or inputs.name)
@@ -177,4 +177,4 @@ def _workstream_defaults(r: Reading, sheet: Sheet) -> Defaults:
             r.warning("ignored-key", message, given.span, "put the workstream into a file of its own")
     defaults = read_defaults(r, sheet.found)
     env = one(r, sheet.found, "env", environment) or {}
-    return replace(defaults, env={**env, **defaults.env}) if env else defaults
+    return defaults._replace(env={**env, **defaults.env}) if env else defaults

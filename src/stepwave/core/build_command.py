@@ -1,7 +1,7 @@
 """What a step executes: its command line or script, the shell that reads it, or the agent that is asked."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stepwave.core import commands
 from stepwave.core.commands import SH, SH_STRICT
@@ -15,8 +15,7 @@ from stepwave.core.model import Stdin
 Argv = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """The fields of a `Step` that say what is executed (see `stepwave.core.model`)."""
 
     argv: Argv = ()
@@ -28,8 +27,7 @@ class Work:
 nothing = Work()
 
 
-@dataclass(frozen=True, slots=True)
-class Shell:
+class Shell(NamedTuple):
     """What `shell:` says: whether, and which."""
 
     wanted: bool

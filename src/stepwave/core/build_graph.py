@@ -1,7 +1,7 @@
 """Who needs whom: names become edges, and every fault of the graph is told where it was written."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from stepwave.core.build_step import Draft
 from stepwave.core.cycles import Needs, find_cycle
@@ -14,23 +14,21 @@ MAX_JOINED = 200_000
 """Edges that two workstreams may have between them, when every first step of one needs every last one of the other."""
 
 
-@dataclass(slots=True)
-class Section:
+class Section(NamedTuple):
     """Steps that stand together: a workflow, or a workstream with its own needs."""
 
     id: str
     drafts: list[Draft]
-    needs: list[Word] = field(default_factory=list)
+    needs: list[Word]
 
 
-@dataclass(slots=True)
-class Edges:
+class Edges(NamedTuple):
     """What is known while the graph grows. `spans` tells where an edge was written."""
 
     drafts: dict[str, Draft]
     by_name: dict[str, str]
     needs: dict[str, list[str]]
-    spans: dict[tuple[str, str], Span] = field(default_factory=dict)
+    spans: dict[tuple[str, str], Span]
 
     def add(self, id: str, need: str, span: Span) -> None:
         if (id, need) not in self.spans:
@@ -74,7 +72,7 @@ def _edges(r: Reading, sections: Iterable[Section]) -> Edges:
                 if twin != draft.id:
                     message = f"{quoted(draft.id)} differs from {quoted(twin)} only in case"
                     r.warning("similar-ids", message, draft.span, "where files are named by id, they may be one")
-    return Edges(drafts, by_name, {id: [] for id in drafts})
+    return Edges(drafts, by_name, {id: [] for id in drafts}, {})
 
 
 def _explicit(r: Reading, edges: Edges, draft: Draft) -> None:

@@ -1,6 +1,6 @@
 """What a file is: one workflow, a list of steps, a list of workstreams, or several workflows by name."""
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from stepwave.core import keys
 from stepwave.core.build_workflow import first_key
@@ -12,13 +12,12 @@ Item = tuple[Node, Word | None]
 """A step, and its key where the steps are a mapping."""
 
 
-@dataclass(slots=True)
-class Sheet:
+class Sheet(NamedTuple):
     """A workflow or workstream, its keys sorted by name. `id` is set for a workstream of a list."""
 
     mapping: Mapping | None
-    found: Found = field(default_factory=dict)
-    items: list[Item] = field(default_factory=list)
+    found: Found
+    items: list[Item]
     id: str = ""
     key: str = ""
 
@@ -43,8 +42,8 @@ def sheets_of(r: Reading, root: Node, name: str | None) -> list[Sheet]:
         what = "is empty" if root.value is None else f"holds {kind(root)}, not a workflow"
         r.error("no-steps", f"this file {what}", root.span, "write a list of steps under `steps:`")
         return []
-    sheet = _sheet(r, root) if isinstance(root, Mapping) else Sheet(None, items=[(item, None) for item in root.items])
-    sheet.key = key
+    sheet = _sheet(r, root) if isinstance(root, Mapping) else Sheet(None, {}, [(item, None) for item in root.items])
+    sheet = sheet._replace(key=key)
     if not sheet.items and not sheet.is_agent:
         _no_steps(r, root)
     if name is not None:
@@ -57,7 +56,10 @@ def _no_steps(r: Reading, root: Node) -> None:
     help = "write a list of steps under `steps:`"
     if isinstance(root, Mapping):
         for key in keys.step_lists:
-            if key in root.entries:
+            held = root.get(key)
+            if isinstance(held, Scalar) and held.value is not None:
+                return  # what stands there instead has been told
+            if held is not None:
                 r.error("no-steps", f"`{key}` has no steps", root.keys[key], "a workflow needs at least one")
                 return
         if not root.entries.keys().isdisjoint(("command", "cmd", "run", "script")):
@@ -175,7 +177,7 @@ def _workstreams(r: Reading, root: Sequence, name: str | None) -> list[Sheet]:
             r.error("wrong-type", f"a workstream must be a mapping, not {kind(item)}", item.span)
             continue
         sheet = _sheet(r, item)
-        sheet.id = one(r, sheet.found, "id", text) or ""
+        sheet = sheet._replace(id=one(r, sheet.found, "id", text) or "")
         if "id" not in sheet.found:
             r.error("missing-key", "a workstream needs an `id`", first_key(item))
         if not sheet.items and not sheet.is_agent:

@@ -5,8 +5,9 @@ Two passes, because a step may name any other one, before or after it in the fil
 
 import re
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 from stepwave.core import keys
 from stepwave.core.build_command import Shell, Work, agent_work, nothing, script_work, stdin_of
@@ -36,6 +37,7 @@ from stepwave.core.fields import (
 from stepwave.core.fields_many import Env, Word, claims, environment, exit_codes, template, words
 from stepwave.core.fields_units import duration, size
 from stepwave.core.model import Limits, Retry, Stdin, Step, StepType, StopRule
+from stepwave.core.model import nothing as empty
 
 MAX_ID = 200
 once = Retry()
@@ -43,21 +45,19 @@ once = Retry()
 _id = re.compile(r"[A-Za-z0-9_.-]+\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(NamedTuple):
     """What a step gets that does not say otherwise."""
 
     timeout_s: float | None = None
     retry: Retry = once
     cwd: str = "."
-    env: Map[str, str | None] = field(default_factory=dict)
+    env: Map[str, str | None] = empty
     shell: Shell | None = None
     isolate_errors: bool = True
     continue_on_error: bool = False
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A step after the first pass. `kind` is its type, of which two are not built; `name` as other steps may call it.
 
     `needs` and `targets` (of a condition) are as written; `scope` is the prefix that its workstream gives to ids.
@@ -70,8 +70,8 @@ class Draft:
     found: Found
     defaults: Defaults
     scope: str = ""
-    needs: list[Word] = field(default_factory=list)
-    targets: list[Word] = field(default_factory=list)
+    needs: Sequence[Word] = ()
+    targets: Sequence[Word] = ()
 
 
 # --- first pass ------------------------------------------------------------------------------------------------------
@@ -87,11 +87,12 @@ def draft(r: Reading, node: Node, key: Word | None, defaults: Defaults, scope: s
     gather(r, node, keys.function_step if calls else keys.step, found)
     _settle_inputs(r, node)
     id, name, span = _identity(r, node, key, found)
-    made = Draft(scope + id, name, span, _kind(r, id, span, found), found, defaults, scope)
-    made.needs = one(r, found, "needs", words) or []
-    if made.kind == "condition":
-        made.targets = [target for side in ("onTrue", "onFalse") for target in one(r, found, side, words) or ()]
-    return made
+    meant = _kind(r, id, span, found)
+    targets = []
+    if meant == "condition":
+        targets = [target for side in ("onTrue", "onFalse") for target in one(r, found, side, words) or ()]
+    needs = one(r, found, "needs", words) or ()
+    return Draft(scope + id, name, span, meant, found, defaults, scope, needs, targets)
 
 
 def _written(node: Node | None) -> str:

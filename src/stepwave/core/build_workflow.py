@@ -3,10 +3,9 @@
 import re
 from collections.abc import Callable
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePath
-from typing import cast
+from typing import NamedTuple, cast
 
 from stepwave.core import keys
 from stepwave.core.build_command import shell_choice
@@ -14,6 +13,7 @@ from stepwave.core.build_failure import failure_policy
 from stepwave.core.build_retry import retry_of
 from stepwave.core.build_step import MAX_ID, Defaults, once
 from stepwave.core.document import Mapping, Span, plain
+from stepwave.core.evaluate import Values
 from stepwave.core.fields import (
     Found,
     Given,
@@ -33,8 +33,7 @@ from stepwave.core.fields_units import duration
 from stepwave.core.model import Dialect, FailurePolicy, Scheduling, Value
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The fields of a `Workflow` other than its steps, and what its steps take over."""
 
     id: str
@@ -50,7 +49,7 @@ class Settings:
     scheduling: Scheduling
     on_failure: FailurePolicy
     rate_limit_s: float
-    defaults: Defaults = field(default_factory=Defaults)
+    defaults: Defaults
 
 
 def read_settings(
@@ -62,12 +61,12 @@ def read_settings(
     From here on `r.scope` knows the variables and the environment of the file.
     """
     settled = {**(one(r, found, "variables", _values) or {}), **variables}
-    r.scope = replace(r.scope, variables=settled)
+    r.scope = Values(variables=settled, env=r.scope.env)
     env = one(r, found, "env", environment) or {}
     version = _version(r, found, dialect)
     id, title = _identity(r, found, name)
     about: dict[str, Value] = {"id": id, "name": title, "version": version}
-    r.scope = replace(r.scope, env={**r.scope.env, **_plain_values(env)}, workflow=about)
+    r.scope = Values(variables=settled, env={**r.scope.env, **_plain_values(env)}, workflow=about)
     wide = one(r, found, "maxConcurrency", width)
     parallel = one(r, found, "parallel", flag)
     if one(r, found, "adaptive", flag):

@@ -1,7 +1,7 @@
 """Which family a file belongs to, told by the keys it uses. It decides units of bare numbers and whose `${…}` is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stepwave.core.document import Mapping, Node, Scalar, Sequence
 from stepwave.core.keys import camel_marks, plan_marks, snake_marks, step_lists
@@ -9,8 +9,7 @@ from stepwave.core.model import Dialect
 from stepwave.core.units import Unit
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(NamedTuple):
     """`unit` is that of a bare `timeout`; None where the file has marks of two families, so that nobody can know.
 
     `plan`: the whole file is a plan, not just one with a `timeout_sec` in it: it runs one step at a time.

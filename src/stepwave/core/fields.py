@@ -6,7 +6,6 @@ Rule 3  Looking for what was meant costs time that grows with the file, so it is
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from stepwave.core.diagnostics import Diagnostic, error, info, nearest, warning
@@ -55,21 +54,21 @@ class Template(NamedTuple):
     paths: tuple[Path, ...] | None = None
 
 
-@dataclass(slots=True)
 class Reading:
     """What every reader needs to know of the file, and the diagnostics so far.
 
     `unit` is what a bare number means under a key that does not say; None: the file mixes two families.
     """
 
-    document: Document
-    scope: Values
-    unit: Unit | None
-    dollar: bool
-    strict: bool
-    found: list[Diagnostic] = field(default_factory=list)
-    templates: list[Template] = field(default_factory=list)
-    budget: int = 30_000
+    def __init__(self, document: Document, scope: Values, unit: Unit | None, *, dollar: bool, strict: bool) -> None:
+        self.document = document
+        self.scope = scope
+        self.unit = unit
+        self.dollar = dollar
+        self.strict = strict
+        self.found: list[Diagnostic] = []
+        self.templates: list[Template] = []
+        self.budget = 30_000
 
     def error(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.found.append(error(code, message, self.document.place(span), help))
@@ -145,7 +144,8 @@ def _other(r: Reading, key: str, node: Node, span: Span, keys: Keys, prefix: str
 
 def unknown_key(r: Reading, key: str, span: Span, keys: Keys) -> None:
     """A near miss of a known key is an error: a lost `dependson` would be a lost order."""
-    near = r.suggestion(key, keys.meant)
+    # Of two spellings that are equally near the last one is taken: that of the dialect.
+    near = r.suggestion(key, sorted(keys.meant, key=lambda known: ("_" in known) == r.dollar))
     message = f"{keys.what} has no key {quoted(key)}"
     if near:
         r.error("unknown-key", message, span, f"did you mean `{near}`?")
@@ -207,6 +207,8 @@ def inside_text(node: Node, offset: int, length: int = 1) -> Span:
     """Where character `offset` of a scalar's value stands in the file; the whole scalar when that cannot be told."""
     span = node.span
     if not isinstance(node, Scalar) or not isinstance(node.value, str) or span.line != span.end_line:
+        return span
+    if not node.value:
         return span
     quotes = span.end_column - span.column - len(node.value)
     if quotes not in (0, 2) or not 0 <= offset <= len(node.value):  # escapes or a block scalar

@@ -1,7 +1,7 @@
-"""From a workflow to a plan, in one pass over the graph and without recursion (Kahn, 1962)."""
+"""From a workflow to a plan, in a few passes over the graph and without recursion."""
 
-from collections import deque
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 
 from stepwave.core.model import Step, Workflow
 from stepwave.core.plan import Plan
@@ -18,7 +18,7 @@ def make_plan(workflow: Workflow, *, cpus: int, max_concurrency: int | None = No
         raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
     steps = {step.id: step for step in workflow.steps}
     dependents = _dependents(steps)
-    order = _topological(steps, dependents)
+    order = _topological(steps)
     wave_of = _waves(order, steps)
     width = max_concurrency or workflow.max_concurrency or max(4, cpus)
     return Plan(
@@ -42,21 +42,13 @@ def _dependents(steps: Mapping[str, Step]) -> dict[str, tuple[str, ...]]:
     return {id: tuple(ids) for id, ids in lists.items()}
 
 
-def _topological(steps: Mapping[str, Step], dependents: Mapping[str, tuple[str, ...]]) -> list[str]:
-    waiting = {id: len(step.needs) for id, step in steps.items()}
-    ready = deque(id for id, count in waiting.items() if count == 0)
-    order: list[str] = []
-    while ready:
-        id = ready.popleft()
-        order.append(id)
-        for dependent in dependents[id]:
-            waiting[dependent] -= 1
-            if waiting[dependent] == 0:
-                ready.append(dependent)
-    if len(order) < len(steps):
-        stuck = sorted(set(steps) - set(order))
-        raise ValueError(f"Circular dependency detected among steps: {', '.join(stuck)}")
-    return order
+def _topological(steps: Mapping[str, Step]) -> list[str]:
+    sorter = TopologicalSorter({id: step.needs for id, step in steps.items()})
+    try:
+        return list(sorter.static_order())
+    except CycleError as error:
+        cycle = error.args[1]
+        raise ValueError(f"Circular dependency detected among steps: {', '.join(cycle[:-1])}") from None
 
 
 def _waves(order: list[str], steps: Mapping[str, Step]) -> dict[str, int]:

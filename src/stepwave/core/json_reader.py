@@ -272,7 +272,7 @@ _not_values = tuple(
 )
 _yaml_like = re.compile(r"---|- |#|[\w.-]++[ \t]*+:(?:\s|\Z)")
 _word = re.compile(r"[\w$.-]++")
-_single_quoted = re.compile(r"'(?:[^'\\\n\r]|\\.)*+'?")
+_single_quoted = re.compile(r"'(?:[^'\\\n\r]|\\[^\n\r])*+'?")
 _braces = re.compile(r"\{[^}\n\r]*+\}")
 _whole_string = re.compile(_string)
 _string_start = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*+)*+')

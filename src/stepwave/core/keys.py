@@ -6,13 +6,13 @@ table and reports what is not in it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+from stepwave.core.model import nothing
 from stepwave.core.units import Unit
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """One kind of mapping.
 
     `what` names it in sentences. `leads`: key → canonical name. `inside`: keys whose value, where it is a mapping,
@@ -21,7 +21,7 @@ class Keys:
 
     what: str
     leads: Mapping[str, str]
-    inside: Mapping[str, "Keys"] = field(default_factory=dict)
+    inside: Mapping[str, "Keys"] = nothing
     passive: frozenset[str] = frozenset()
     later: frozenset[str] = frozenset()
 
@@ -185,8 +185,7 @@ step = Keys(
     ),
 )
 
-function_step = replace(
-    step,
+function_step = step._replace(
     inside={key: keys for key, keys in step.inside.items() if key != "config"},
     passive=step.passive | {"config"},
 )

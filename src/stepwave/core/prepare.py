@@ -21,6 +21,7 @@ from stepwave.core.plan import Plan
 ENV_VALUE_LIMIT = 32 * 1024  # characters; Linux refuses a single string of 128 KiB, and all of them beyond 2 MiB
 _truncated = "… (truncated)"
 _bare_facts = {"result", "success", "exitCode", "executionTime", "error"}
+_exported = ("stdout", "stderr", "exitCode", "executionTime", "result")
 _small_facts = {(name,) for name in (*_bare_facts, "stdoutPath")}
 
 
@@ -69,8 +70,10 @@ class Preparation:
             **variables_as_env(self._workflow.variables),
         }
         self._index = {id: n for n, id in enumerate(plan.steps)}
+        self._exports: dict[str, dict[str, str]] = {}
         self._wanted = self._find_wanted()
-        self._plain_env = not any(has_reference(v, self._dollar) for v in _texts(self._workflow.env))
+        plain_env = not any(has_reference(v, self._dollar) for v in _texts(self._workflow.env))
+        self._plain = {step.id for step in plan.steps.values() if plain_env and self._is_plain(step)}
 
     # --- what is known so far -----------------------------------------------------------------------
 
@@ -115,6 +118,8 @@ class Preparation:
                 facts |= {"stdout": stdout, "stderr": end.stderr.rstrip("\n"), "output": parsed(stdout)}
             facts["stdoutPath"] = f"{self._run_folder}/{stdout_log(self._log_of(finished))}"
         self._facts[finished.step] = facts
+        if self._plan.dependents[finished.step]:
+            self._exports[finished.step] = facts_as_env(finished.step, facts)
 
     def _log_of(self, finished: StepFinished) -> str:
         return log_name(self._index[finished.step], finished.step, finished.attempts)
@@ -176,7 +181,7 @@ class Preparation:
         argv, cwd, stdin = step.argv, step.cwd, step.stdin
         if step.script is not None:
             argv = (*argv, step.script)
-        if not self._is_plain(step):
+        if step.id not in self._plain:
             values = self._values(step)
             declared = self._filled_env(declared, values)
             cwd = self._fill(cwd, values)
@@ -206,7 +211,7 @@ class Preparation:
         return launch, declared
 
     def _is_plain(self, step: Step) -> bool:
-        return self._plain_env and not any(has_reference(t, self._dollar) for t in _step_texts(step))
+        return not any(has_reference(text, self._dollar) for text in _step_texts(step))
 
     def _fill(self, text: str, values: Values) -> str:
         return fill(text, values, dollar=self._dollar, lenient=self._lenient)
@@ -229,9 +234,7 @@ class Preparation:
     def _runner_env(self, step: Step) -> dict[str, str | None]:
         env = {**self._fixed_env, "WORKFLOW_CURRENT_STEP_ID": step.id}
         for need in step.needs:
-            for key, value in self._facts.get(need, {}).items():
-                if key in ("stdout", "stderr", "exitCode", "executionTime", "result") and value is not None:
-                    env[f"WORKFLOW_OUTPUT_{env_name(need)}_{key.upper()}"] = shortened(_plain(value))
+            env |= self._exports.get(need, {})
         return env
 
 
@@ -267,6 +270,12 @@ def variables_as_env(variables: Mapping[str, Value]) -> dict[str, str | None]:
     return flat
 
 
+def facts_as_env(id: str, facts: Mapping[str, Value]) -> dict[str, str]:
+    """`WORKFLOW_OUTPUT_<STEP>_RESULT`, `_EXITCODE`, `_EXECUTIONTIME`, and `_STDOUT`, `_STDERR` where they are known."""
+    begin = f"WORKFLOW_OUTPUT_{env_name(id)}_"
+    return {begin + key.upper(): shortened(_plain(facts[key])) for key in _exported if facts.get(key) is not None}
+
+
 def shortened(text: str) -> str:
     return text if len(text) <= ENV_VALUE_LIMIT else text[:ENV_VALUE_LIMIT] + _truncated
 
@@ -284,7 +293,7 @@ def log_name(index: int, id: str, attempt: int) -> str:
 def _plain(value: Value) -> str:
     if isinstance(value, str):
         return value.replace("\0", "")
-    return json.dumps(value, ensure_ascii=False)
+    return str(value) if type(value) is int else json.dumps(value, ensure_ascii=False)
 
 
 def _texts(env: Mapping[str, str | None]) -> Iterable[str]:

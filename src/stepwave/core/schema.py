@@ -13,10 +13,11 @@ from stepwave.core import document as doc
 from stepwave.core.diagnostics import Diagnostic, error, in_order
 from stepwave.core.document import Document, Node, Span, plain
 from stepwave.core.schema_accept import Accept, compile_acceptors
-from stepwave.core.schema_tell import Fault, diagnose
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
+
+    from stepwave.core.schema_tell import Fault
 
 MAX_SHOWN = 50
 """So many faults are told; one more diagnostic says how many there were besides."""
@@ -66,7 +67,11 @@ def _compiled(schema: Mapping[str, Any]) -> tuple[Accept, dict[str, Accept]]:
 # --- finding -------------------------------------------------------------------------------------
 
 
-def _find(document: Document, schema: dict[str, Any], instance: object, parts: Mapping[str, Accept]) -> Iterator[Fault]:
+def _find(
+    document: Document, schema: dict[str, Any], instance: object, parts: Mapping[str, Accept]
+) -> Iterator["Fault"]:
+    from stepwave.core.schema_tell import Fault
+
     names = {id(definition): name for name, definition in schema.get("definitions", {}).items()}
     for found in islice(_errors(schema, instance, parts), MAX_FOUND):
         path = tuple(found.absolute_path)
@@ -128,8 +133,10 @@ def _opening(node: Node) -> Span:
 # --- telling --------------------------------------------------------------------------------------
 
 
-def _tell(document: Document, faults: Iterator[Fault]) -> list[Diagnostic]:
+def _tell(document: Document, faults: Iterator["Fault"]) -> list[Diagnostic]:
     """One diagnostic for one fault, though several keywords may have refused the same value."""
+    from stepwave.core.schema_tell import diagnose
+
     told: dict[tuple[Path, str], list[Diagnostic]] = {}
     count = 0
     for count, fault in enumerate(faults, 1):  # noqa: B007 - wanted afterwards

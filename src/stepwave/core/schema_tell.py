@@ -6,8 +6,7 @@ Rule 2  A sentence names the key, what is expected and what is there instead; he
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepwave.core.diagnostics import Diagnostic, did_you_mean, error, nearest
 from stepwave.core.document import Document, Mapping, Node, Scalar, Span, kind
@@ -15,8 +14,7 @@ from stepwave.core.text import one_line
 from stepwave.core.units import is_bare_number
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """One thing that jsonschema found, with what is needed to tell it.
 
     `keyword` and `rule` are what was broken, in `schema`; `definition` is the name of that schema, or "".

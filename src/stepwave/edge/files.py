@@ -8,8 +8,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from stepwave.core.parse import MAX_BYTES
+
 STDIN = "-"
-MAX_BYTES = 64 * 1024 * 1024
+
 _ignore_all = "# Everything below is made by stepwave and can be deleted.\n*\n"
 
 
@@ -18,7 +20,7 @@ class CannotRead(Exception):  # noqa: N818 - a sentence for a diagnostic
 
 
 def read_bytes(path: str) -> bytes:
-    """The file's content; standard input for `-`. At most 64 MiB, plus one byte that tells of more.
+    """The file's content; standard input for `-`. At most `parse.MAX_BYTES`, plus one that tells of more.
 
     Raises CannotRead for a path that is missing, no regular file or FIFO, or not readable.
     """

@@ -1,5 +1,4 @@
-"""Steps as processes of this machine: `launcher` is the runner's end, `supervisor` the end that owns the processes."""
+"""Steps as processes of this machine: `launcher` is the runner's end, `supervisor` the end that owns the processes.
 
-from stepwave.edge.local.launcher import LocalLauncher
-
-__all__ = ["LocalLauncher"]
+`zygote` stands between: it starts the one for the other, and can be made before anything else is imported.
+"""

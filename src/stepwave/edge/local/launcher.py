@@ -6,9 +6,7 @@ attempt, and that every launch is answered once, even when the supervisor itself
 
 import os
 import signal
-import socket
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 from stepwave.core.events import Exited, Launch, Order, Signal, Stop, Usage, stdout_log
 from stepwave.core.model import Limits
 from stepwave.edge.local.supervisor import receive, send
+from stepwave.edge.local.zygote import Zygote
 from stepwave.engine import Inbox
 
 KEEP = 64 * 1024
@@ -33,15 +32,15 @@ class Slot:
 class LocalLauncher:
     """`inbox`: where ends are reported. `folder`: the run's folder; logs are written below it.
 
-    Raises OSError when the first helper process cannot be started.
+    `zygote` makes the supervisors; `close` closes it, too.
     """
 
-    def __init__(self, inbox: Inbox, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, inbox: Inbox, folder: Path, zygote: Zygote) -> None:
         self._inbox = inbox
         self._folder = folder
         self._idle: list[Slot] = []
         self._busy: dict[tuple[str, int], Slot] = {}
-        self._zygote, self._control = _start_zygote(environ)
+        self._zygote = zygote
 
     def obey(self, order: Order) -> None:
         if isinstance(order, Launch):
@@ -62,19 +61,19 @@ class LocalLauncher:
         self._busy[order.step, order.attempt] = slot
 
     def _message(self, number: int, order: Launch) -> tuple[object, ...]:
-        stdin: tuple[str, bytes] | None = None
+        stdin: tuple[str, str | bytes] | None = None
         if order.stdin is not None and order.stdin.path is not None:
-            stdin = ("path", os.fsencode(order.stdin.path))
+            stdin = ("path", order.stdin.path)
         elif order.stdin is not None:
             stdin = ("text", (order.stdin.text or "").encode("utf-8", "surrogateescape"))
         apart = str(self._folder / stdout_log(order.log)) if order.keep_output else None
         return (
             "run",
             number,
-            [os.fsencode(word) for word in order.argv],
+            list(order.argv),
             limit_command(order.limits),
             order.cwd,
-            {os.fsencode(k): None if v is None else os.fsencode(v) for k, v in order.env.items()},
+            dict(order.env),
             stdin,
             (f"{self._folder}/{order.log}", apart),
         )
@@ -102,10 +101,7 @@ class LocalLauncher:
     # --- slots ------------------------------------------------------------------------------------
 
     def _new_slot(self) -> Slot:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(self._control, [b"+"], [theirs.fileno()])
-        slot = Slot(ours.detach())
+        slot = Slot(self._zygote.new_supervisor())
         self._inbox.watch(slot.channel, lambda: self._read(slot))
         return slot
 
@@ -131,39 +127,13 @@ class LocalLauncher:
             self._idle.remove(slot)
 
     def close(self) -> None:
-        """Kill and reap everything: closing our ends is the order, the zygote's exit the answer."""
+        """Everything that still runs is killed: closing our ends is the order, the zygote's exit the answer."""
         for slot in (*self._idle, *self._busy.values()):
             self._inbox.unwatch(slot.channel)
             os.close(slot.channel)
         self._idle.clear()
         self._busy.clear()
-        self._control.close()
-        if self._zygote:
-            with suppress(ChildProcessError):  # somebody else's wait(), or SIGCHLD ignored
-                os.waitpid(self._zygote, 0)
-            self._zygote = 0
-
-
-def _start_zygote(environ: Mapping[str, str]) -> tuple[int, socket.socket]:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        os.set_inheritable(theirs.fileno(), True)
-        script = str(Path(__file__).with_name("supervisor.py"))
-        null = os.open(os.devnull, os.O_RDWR)
-        try:
-            pid = os.posix_spawn(
-                sys.executable,
-                [sys.executable, "-I", "-S", script, str(theirs.fileno())],
-                os.environ,
-                file_actions=[(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)],
-                setsid=True,
-                setsigmask=[],
-                setsigdef=[s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)],
-            )
-        finally:
-            os.close(null)
-    send(ours.fileno(), ({os.fsencode(k): os.fsencode(v) for k, v in environ.items()},))
-    return pid, ours
+        self._zygote.close()
 
 
 def _exited(launch: Launch, message: tuple[object, ...]) -> Exited:
@@ -197,7 +167,7 @@ def _text(kept: bytes | None) -> str | None:
     return kept.decode("utf-8", "replace")
 
 
-def limit_command(limits: Limits) -> list[bytes]:
+def limit_command(limits: Limits) -> list[str]:
     """A prefix that sets limits in the child only, by the shell's `ulimit`; empty when there are none.
 
     Not setrlimit in the supervisor: posix_spawn itself needs memory, and a limit on CPU time would hit the supervisor.
@@ -212,4 +182,4 @@ def limit_command(limits: Limits) -> list[bytes]:
     if not wanted:
         return []
     script = " && ".join(wanted) + ' && exec "$@"'
-    return [b"/bin/sh", b"-c", script.encode(), b"sh"]
+    return ["/bin/sh", "-c", script, "sh"]

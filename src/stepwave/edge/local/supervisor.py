@@ -17,6 +17,8 @@ Rule 7  Output is moved from a pipe to a file that is made with the first byte. 
 Messages are a 4-byte length and a marshalled tuple: both ends are the same Python.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import marshal
@@ -27,8 +29,13 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Set
-from typing import Any
+
+TYPE_CHECKING = False  # importing typing would be a third of the start-up
+if TYPE_CHECKING:
+    from collections.abc import Callable, Set
+    from typing import Any
+
+    Prctl = Callable[[int, int], None]
 
 LEFT_GRACE_S = 0.2  # for what a step left behind, between SIGTERM and SIGKILL
 KILL_PATIENCE_S = 10.0  # then a process that cannot be killed (state D, another user's) is named and given up
@@ -37,8 +44,6 @@ KEEP = 1 << 16  # bytes of stdout that are handed back when the runner asked for
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-
-Prctl = Callable[[int, int], None]
 
 _all_signals = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)]
 
@@ -182,13 +187,13 @@ def describe(pid: int) -> str:
 # --- finding the program -----------------------------------------------------------------------------
 
 
-def find_program(name: bytes, path: bytes) -> bytes:
+def find_program(name: str, path: str) -> str:
     """The file that execvp would run, by the step's own PATH and from its own folder. Raises OSError."""
-    if b"/" in name:
+    if "/" in name:
         return name
     found_but = errno.ENOENT
-    for folder in path.split(b":"):
-        candidate = os.path.join(folder or b".", name)
+    for folder in path.split(":"):
+        candidate = os.path.join(folder or ".", name)
         if os.access(candidate, os.X_OK) and os.path.isfile(candidate):
             return candidate
         if os.path.isfile(candidate):
@@ -257,7 +262,7 @@ splice = getattr(os, "splice", None)
 class Supervisor:
     """One slot: an idle wait for the next job, or one job with its tree."""
 
-    def __init__(self, channel: int, wake: int, environ: dict[bytes, bytes]) -> None:
+    def __init__(self, channel: int, wake: int, environ: dict[str, str]) -> None:
         self.channel = channel
         self.wake = wake
         self.environ = environ
@@ -287,11 +292,11 @@ class Job:
         self,
         slot: Supervisor,
         number: int,
-        argv: list[bytes],
-        wrap: list[bytes],
+        argv: list[str],
+        wrap: list[str],
         cwd: str,
-        overlay: dict[bytes, bytes | None],
-        stdin: tuple[str, bytes] | None,
+        overlay: dict[str, str | None],
+        stdin: tuple[str, Any] | None,
         logs: tuple[str, str | None],
     ) -> None:  # the fields of a "run" message
         self.slot = slot
@@ -323,7 +328,7 @@ class Job:
         try:
             try:
                 self.start()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self.report(problem=_start_problem(error, self.argv[0], self.cwd))
                 return True
             self.watch()
@@ -342,7 +347,7 @@ class Job:
             self.slot.folder = ""
             os.chdir(self.cwd)
             self.slot.folder = self.cwd
-        program = find_program(self.argv[0], self.environ.get(b"PATH", os.defpath.encode()))
+        program = find_program(self.argv[0], self.environ.get("PATH", os.defpath))
         stdin = self.open_stdin()
         try:
             try:
@@ -351,12 +356,12 @@ class Job:
                 if error.errno != errno.ENOEXEC:
                     raise
                 # A script without a first line `#!`: execvp(3) hands it to the shell, so do we.
-                self.spawn(b"/bin/sh", [b"/bin/sh", program, *self.argv[1:]], stdin)
+                self.spawn("/bin/sh", ["/bin/sh", program, *self.argv[1:]], stdin)
         finally:
             if stdin != self.slot.null:
                 os.close(stdin)
 
-    def spawn(self, program: bytes, argv: list[bytes], stdin: int) -> None:
+    def spawn(self, program: str, argv: list[str], stdin: int) -> None:
         if self.wrap:
             argv = [*self.wrap, program, *argv[1:]]
             program = argv[0]
@@ -524,18 +529,19 @@ def _nameless_file() -> int:
     return fd
 
 
-def _start_problem(error: OSError, name: bytes, cwd: str) -> str:
-    command = name.decode("utf-8", "replace")
+def _start_problem(error: OSError | ValueError, command: str, cwd: str) -> str:
+    if isinstance(error, ValueError):  # a NUL byte, or text that is no text (a lone surrogate)
+        return f"could not be started: {error}"
     if error.filename == cwd:
         return f"working directory `{cwd}`: {(error.strerror or '').lower()}"
-    if error.errno == errno.ENOENT and error.filename in (name, None):
+    if error.errno == errno.ENOENT and error.filename in (command, None):
         return f"command not found: `{command}`"
     if error.errno == errno.EACCES:
         return f"`{command}` is not executable"
     if error.errno == errno.E2BIG:
         return "its arguments and environment are larger than the system allows"
-    what = error.filename.decode("utf-8", "replace") if isinstance(error.filename, bytes) else error.filename
-    return f"could not be started: {(error.strerror or str(error)).lower()}" + (f": `{what}`" if what else "")
+    what = f": `{error.filename}`" if error.filename else ""
+    return f"could not be started: {(error.strerror or str(error)).lower()}{what}"
 
 
 # --- the zygote ----------------------------------------------------------------------------------------
@@ -548,7 +554,7 @@ def serve_slots(control: socket.socket, prctl: Prctl) -> None:
     first = receive(control.fileno())
     if first is None:
         return
-    environ: dict[bytes, bytes] = first[0]
+    environ: dict[str, str] = first[0]
     supervisors: set[int] = set()
     poll = select.poll()
     poll.register(control, select.POLLIN)
@@ -574,7 +580,7 @@ def serve_slots(control: socket.socket, prctl: Prctl) -> None:
                 supervisors.add(pid)
 
 
-def become_supervisor(channel: int, environ: dict[bytes, bytes], prctl: Prctl) -> None:
+def become_supervisor(channel: int, environ: dict[str, str], prctl: Prctl) -> None:
     status = 1
     try:
         zygote = os.getppid()

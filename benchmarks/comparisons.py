@@ -1,0 +1,200 @@
+"""The comparisons of `make bench`. Each is one race, and everything that it says was measured in it."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import peers
+from benchmarks.graphs import layered
+from benchmarks.measure import Contender, Samples, race, ratio, walls
+from benchmarks.table import Table, Verdict, at_most, below_mb, times, verdicts
+
+WIDTH = 2
+LAYER = 50
+
+TEN_STEPS = """\
+name: Ten steps
+version: 1.0.0
+variables:
+  target: build
+parallel:
+  defaultMaxConcurrency: 4
+  resources:
+    cpu: 2
+    database: 1
+steps:
+  - {id: version, run: echo 1.2.3}
+  - {id: fetch, command: echo, args: ["{{variables.target}}"], resource: cpu}
+  - {id: configure, command: echo, args: ["{{steps.version.output}}"], dependsOn: [version, fetch]}
+  - {id: compile, command: echo, args: [compile], dependsOn: [configure], resource: {cpu: 2}}
+  - {id: migrate, command: echo, args: [migrate], dependsOn: [configure], resource: database}
+  - {id: unit, command: echo, args: [unit], dependsOn: [compile], resource: cpu}
+  - {id: integration, command: echo, args: [it], dependsOn: [compile, migrate], resource: [cpu, database]}
+  - {id: lint, command: echo, args: [lint], dependsOn: [fetch], timeout: 60s}
+  - {id: package, command: echo, args: ["{{steps.version.output}}"], dependsOn: [unit, integration, lint]}
+  - {id: publish, command: echo, args: ["{{variables.target}}"], dependsOn: [package], retries: 2}
+"""
+
+EMPTY_TYPER = """\
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def main() -> None:
+    pass
+
+
+if __name__ == "__main__":
+    app()
+"""
+
+CHATTER = "head -c 1000000000 /dev/zero"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`rounds`: None for each comparison's own number. `folder`: where graphs and logs may be written."""
+
+    folder: Path
+    rounds: int | None
+    told: Callable[[str], None]
+
+
+def steps(setting: Setting) -> list[Table]:
+    """1,000 steps of /bin/true in 20 layers of 50, two at a time, against every peer."""
+    folder = setting.folder / "steps"
+    graph = layered(20, LAYER)
+    field, absent = _peers_with_remarks(graph, setting, peers.PEERS)
+    own = peers.ours(graph, folder, WIDTH)
+    in_yaml = peers.ours(graph, folder, WIDTH, yaml=True, name="stepwave YAML")._replace(remark="the same, in YAML")
+    floors = [one._replace(remark="no graph, no logs") for one in peers.floors(len(graph), WIDTH, folder / "floor")]
+    contenders = [own, in_yaml, *field, *floors]
+    taken = race(contenders, setting.rounds or 7, told=setting.told)
+    limits = {"ninja": 1.0, "make": 2.0}
+    found = _against(own.name, limits, taken)
+    title = f"1,000 steps of /bin/true, {WIDTH} at a time"
+    return [times(title, contenders, taken, absent), verdicts("1,000 steps: targets", found)]
+
+
+def _peers_with_remarks(
+    graph: peers.Graph, setting: Setting, wanted: Sequence[peers.Peer]
+) -> tuple[list[Contender], list[str]]:
+    field, absent = [], []
+    for peer in wanted:
+        one = peers.contender(peer, graph, setting.folder / "steps", WIDTH)
+        if one is None:
+            absent.append(peer.name)
+        else:
+            remark = peers.examined(peer, setting.folder / "proof", WIDTH)
+            field.append(one._replace(remark=remark))
+    return field, absent
+
+
+def _against(own: str, limits: dict[str, float], taken: Samples) -> list[Verdict]:
+    if not taken.get(own):
+        return []
+    return [
+        at_most(f"{own} / {name}", ratio(walls(taken[own]), walls(taken[name])), limit)
+        for name, limit in limits.items()
+        if taken.get(name)
+    ]
+
+
+def many(setting: Setting) -> list[Table]:
+    """10,000 steps: does a step cost more when there are more of them, and does the runner's memory stay small?"""
+    folder = setting.folder / "many"
+    graph = layered(200, LAYER)
+    small = peers.ours(layered(20, LAYER), folder, WIDTH, name="stepwave 1,000")
+    large = peers.ours(graph, folder, WIDTH, name="stepwave 10,000")
+    single = peers.ours(layered(1, 1), folder, WIDTH, name="stepwave 1")
+    field = []
+    for peer in peers.PEERS[:2]:  # ninja and make; the others take minutes
+        one = peers.contender(peer, graph, folder, WIDTH)
+        if one is not None:
+            field.append(one._replace(name=f"{peer.name} 10,000"))
+    contenders = [single, small, large, *field]
+    taken = race(contenders, setting.rounds or 3, warm_up=False, told=setting.told)
+    found = _growth(single.name, small.name, large.name, taken)
+    title = f"10,000 steps of /bin/true, {WIDTH} at a time"
+    return [times(title, contenders, taken), verdicts("10,000 steps: targets", found)]
+
+
+def _growth(single: str, small: str, large: str, taken: Samples) -> list[Verdict]:
+    if not (taken.get(single) and taken.get(small) and taken.get(large)):
+        return []
+    one, thousand, ten = (walls(taken[name]) for name in (single, small, large))
+    whole = ratio([wall / 10_000 for wall in ten], [wall / 1_000 for wall in thousand])
+    # Start-up is spread over more steps in the larger run, which flatters it: the same without start-up.
+    bare = ratio(
+        [(wall - start) / 9_999 for wall, start in zip(ten, one, strict=True)],
+        [(wall - start) / 999 for wall, start in zip(thousand, one, strict=True)],
+    )
+    return [
+        at_most("a step of 10,000 / a step of 1,000", whole, 1.3),
+        at_most("the same, start-up taken off both", bare, 1.3),
+        below_mb("peak RSS of 10,000 steps", [sample.rss_bytes for sample in taken[large]], 80),
+    ]
+
+
+def start(setting: Setting) -> list[Table]:
+    """How long until the command answers, against an empty Typer app and an empty Python."""
+    folder = setting.folder / "start"
+    folder.mkdir(parents=True)
+    (folder / "ten.yaml").write_text(TEN_STEPS)
+    (folder / "empty.py").write_text(EMPTY_TYPER)
+    own = str(peers.STEPWAVE)
+    version = Contender("stepwave --version", (own, "--version"), folder)
+    check = Contender("stepwave validate", (own, "validate", "ten.yaml"), folder, remark="ten steps, YAML")
+    typer = Contender("empty Typer app", (sys.executable, "empty.py"), folder)
+    bare = Contender("empty Python", (sys.executable, "-c", "pass"), folder)
+    contenders = [version, check, typer, bare]
+    taken = race(contenders, setting.rounds or 21, told=setting.told)
+    found = []
+    for contender, limit in ((version, 1.3), (check, 2.0)):
+        found += _against(contender.name, {typer.name: limit}, taken)
+    return [times("Start-up", contenders, taken), verdicts("Start-up: targets", found)]
+
+
+def output(setting: Setting) -> list[Table]:
+    """A step that prints 1 GB, against the same command with a file as its standard output."""
+    folder = setting.folder / "output"
+    folder.mkdir(parents=True)
+    need = 4_000_000_000
+    if shutil.disk_usage(folder).free < need:
+        setting.told(f"output: left out, less than {need // 10**9} GB free for temporary files (TMPDIR)")
+        return []
+    (folder / "chatter.yaml").write_text(
+        f"name: chatter\nversion: 1.0.0\nsteps:\n  - id: chatter\n    command: {CHATTER.split()[0]}\n"
+        f"    args: [{', '.join(CHATTER.split()[1:])}]\n"
+    )
+    own = Contender("stepwave", (str(peers.STEPWAVE), "run", "chatter.yaml"), folder, (".stepwave", "direct"))
+    direct = Contender("sh -c 'CMD > file'", ("/bin/sh", "-c", f"{CHATTER} > direct"), folder, (".stepwave", "direct"))
+    taken = race([own, direct], setting.rounds or 7, told=setting.told)
+    found = _against(own.name, {direct.name: 1.5}, taken)
+    if taken.get(own.name):
+        found.append(below_mb("peak RSS", [sample.rss_bytes for sample in taken[own.name]], 60))
+    title = f"A step that prints 1 GB (CMD: {CHATTER})"
+    return [times(title, [own, direct], taken), verdicts("1 GB of output: targets", found)]
+
+
+Comparison = Callable[[Setting], list[Table]]
+ALL: dict[str, Comparison] = {"start": start, "steps": steps, "many": many, "output": output}
+
+
+def machine() -> Table:
+    """What the figures were measured on; nothing that names the machine."""
+    system = os.uname()
+    kernel = ".".join(system.release.split("-")[0].split(".")[:2])
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    rows = [
+        ("CPUs", str(cpus)),
+        ("system", f"{system.sysname} {kernel}, {system.machine}"),
+        ("Python", sys.version.split()[0]),
+    ]
+    rows += [(peer.name, peers.version(peer) or "not here") for peer in peers.PEERS]
+    return Table("Measured on", ("", ""), tuple(rows))

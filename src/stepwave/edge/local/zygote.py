@@ -1,0 +1,65 @@
+"""The first helper process, started ahead: it takes some 20 ms, which are better spent while the file is being read."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Self
+
+from stepwave.edge.local.supervisor import send
+
+_script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor.py")  # noqa: PTH100, PTH118, PTH120
+
+
+class Zygote:
+    """Forks supervisors on request. While entered it lives; at the end it, and everything below it, is gone.
+
+    `environ` is the environment that every step starts from. Raises OSError when no process can be started.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            os.set_inheritable(theirs.fileno(), True)
+            self.pid = _spawn(theirs.fileno())
+        send(self._control.fileno(), (dict(environ),))
+
+    def new_supervisor(self) -> int:
+        """Our end of a new supervisor's socket. Raises OSError when the zygote is gone."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._control, [b"+"], [theirs.fileno()])
+        return ours.detach()
+
+    def close(self) -> None:
+        """End of file is the order, its exit the answer."""
+        if self._control.fileno() < 0:
+            return
+        self._control.close()
+        with suppress(ChildProcessError):  # reaped by somebody else's wait(), or by SIGCHLD being ignored
+            os.waitpid(self.pid, 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _spawn(control: int) -> int:
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        return os.posix_spawn(
+            sys.executable,
+            # The same file system encoding as here, whatever the environment says: text is handed over as text.
+            [sys.executable, "-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", _script, str(control)],
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)],
+            setsid=True,
+            setsigmask=[],
+            setsigdef=[s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)],
+        )
+    finally:
+        os.close(null)
