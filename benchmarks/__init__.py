@@ -1,1 +1,1 @@
-"""What `make bench` runs. It is no part of the installed package: docs/benchmarks.md says how it measures, and why so."""
+"""What `make bench` runs; no part of the installed package. docs/benchmarks.md says how it measures, and why so."""

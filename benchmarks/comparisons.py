@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import peers
-from benchmarks.graphs import layered
+from benchmarks.graphs import Graph, layered
 from benchmarks.measure import Contender, Samples, race, ratio, walls
 from benchmarks.table import Table, Verdict, at_most, below_mb, times, verdicts
 
@@ -53,7 +53,7 @@ if __name__ == "__main__":
     app()
 """
 
-CHATTER = "head -c 1000000000 /dev/zero"
+CHATTER = ("head", "-c", "1000000000", "/dev/zero")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def steps(setting: Setting) -> list[Table]:
 
 
 def _peers_with_remarks(
-    graph: peers.Graph, setting: Setting, wanted: Sequence[peers.Peer]
+    graph: Graph, setting: Setting, wanted: Sequence[peers.Peer]
 ) -> tuple[list[Contender], list[str]]:
     field, absent = [], []
     for peer in wanted:
@@ -169,16 +169,18 @@ def output(setting: Setting) -> list[Table]:
         setting.told(f"output: left out, less than {need // 10**9} GB free for temporary files (TMPDIR)")
         return []
     (folder / "chatter.yaml").write_text(
-        f"name: chatter\nversion: 1.0.0\nsteps:\n  - id: chatter\n    command: {CHATTER.split()[0]}\n"
-        f"    args: [{', '.join(CHATTER.split()[1:])}]\n"
+        f"name: chatter\nversion: 1.0.0\nsteps:\n  - id: chatter\n    command: {CHATTER[0]}\n"
+        f"    args: [{', '.join(CHATTER[1:])}]\n"
     )
     own = Contender("stepwave", (str(peers.STEPWAVE), "run", "chatter.yaml"), folder, (".stepwave", "direct"))
-    direct = Contender("sh -c 'CMD > file'", ("/bin/sh", "-c", f"{CHATTER} > direct"), folder, (".stepwave", "direct"))
+    direct = Contender(
+        "sh -c 'CMD > file'", ("/bin/sh", "-c", f"{' '.join(CHATTER)} > direct"), folder, (".stepwave", "direct")
+    )
     taken = race([own, direct], setting.rounds or 7, told=setting.told)
     found = _against(own.name, {direct.name: 1.5}, taken)
     if taken.get(own.name):
         found.append(below_mb("peak RSS", [sample.rss_bytes for sample in taken[own.name]], 60))
-    title = f"A step that prints 1 GB (CMD: {CHATTER})"
+    title = f"A step that prints 1 GB (CMD: {' '.join(CHATTER)})"
     return [times(title, [own, direct], taken), verdicts("1 GB of output: targets", found)]
 
 

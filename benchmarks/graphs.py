@@ -108,9 +108,5 @@ def justfile(graph: Graph) -> str:
 
 def dodo(graph: Graph) -> str:
     """A list as action is run without a shell."""
-    lines = ["def task_layers():"]
-    for step in graph:
-        lines.append(
-            f"    yield {{'basename': '{step.id}', 'actions': [{list(step.argv)!r}], 'task_dep': {list(step.needs)!r}}}"
-        )
-    return "\n".join(lines) + "\n"
+    tasks = [{"basename": step.id, "actions": [list(step.argv)], "task_dep": list(step.needs)} for step in graph]
+    return "\n".join(["def task_layers():", *(f"    yield {task!r}" for task in tasks)]) + "\n"

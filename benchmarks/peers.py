@@ -49,7 +49,7 @@ PEERS = (
 
 
 def install(told: Callable[[str], None]) -> None:
-    """The peers from PyPI, into a venv of their own that git does not see. One that cannot be had is told, not fatal."""
+    """The peers from PyPI, into a venv of their own that git does not see. One that cannot be had is no error."""
     if not (VENV / "bin" / "python").exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
         (VENV / ".gitignore").write_text("*\n")

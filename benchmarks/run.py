@@ -13,8 +13,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # `benchmarks` itself, not its insides, is what is imported
 
-from benchmarks import comparisons, peers
-from benchmarks.table import Table, as_markdown, as_text, between_marks
+from benchmarks import comparisons, peers  # noqa: E402
+from benchmarks.table import Table, as_markdown, as_text, between_marks  # noqa: E402
 
 
 def main() -> None:

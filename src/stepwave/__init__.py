@@ -8,8 +8,7 @@
 The functions are those of `stepwave.api`; importing this package imports none of it until one is asked for.
 """
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # the helper processes import this package, and typing costs a third of their start
 if TYPE_CHECKING:
     from stepwave.api import Loaded, load, plan, run, validate
     from stepwave.core.summary import Summary
@@ -18,7 +17,7 @@ __version__ = "0.1.0"
 __all__ = ["Loaded", "Summary", "__version__", "load", "plan", "run", "validate"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "Summary":
         from stepwave.core.summary import Summary
 

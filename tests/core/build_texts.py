@@ -1,6 +1,7 @@
 """What the tests of `build` share: text in, workflow or findings out."""
 
 import json
+from collections.abc import Mapping, Sequence
 
 from stepwave.core.build import Inputs, build
 from stepwave.core.diagnostics import Diagnostic, Severity, has_errors
@@ -8,8 +9,11 @@ from stepwave.core.document import Document
 from stepwave.core.model import Step, Value, Workflow
 from stepwave.core.parse import parse
 
+Said = str | Mapping[str, object] | Sequence[Mapping[str, object]]
+"""YAML text, or what is to be written as JSON."""
 
-def parsed(text: str | dict[str, object] | list[object], path: str = "ci.yaml") -> Document:
+
+def parsed(text: Said, path: str = "ci.yaml") -> Document:
     source = text if isinstance(text, str) else json.dumps(text)
     document, found = parse(source.encode(), path if isinstance(text, str) else "ci.json")
     assert document is not None, found
@@ -17,7 +21,7 @@ def parsed(text: str | dict[str, object] | list[object], path: str = "ci.yaml") 
 
 
 def built(
-    text: str | dict[str, object] | list[object],
+    text: Said,
     *,
     environ: dict[str, str] | None = None,
     variables: dict[str, Value] | None = None,
@@ -31,7 +35,7 @@ def built(
     return workflow, found
 
 
-def workflow_of(text: str | dict[str, object] | list[object], **more: object) -> Workflow:
+def workflow_of(text: Said, **more: object) -> Workflow:
     """The workflow, which must come without a word of complaint worse than info."""
     workflow, found = built(text, **more)  # type: ignore[arg-type]
     assert workflow is not None, found
@@ -39,14 +43,14 @@ def workflow_of(text: str | dict[str, object] | list[object], **more: object) ->
     return workflow
 
 
-def step_of(step: dict[str, object], **around: object) -> Step:
+def step_of(step: Mapping[str, object], **around: object) -> Step:
     """The first step of a workflow that holds this one, `a` by name unless it says otherwise."""
     workflow, found = built({**around, "steps": [{"id": "a", **step}]})
     assert workflow is not None, found
     return workflow.steps[0]
 
 
-def codes(text: str | dict[str, object] | list[object], **more: object) -> list[str]:
+def codes(text: Said, **more: object) -> list[str]:
     return [d.code for d in built(text, **more)[1]]  # type: ignore[arg-type]
 
 

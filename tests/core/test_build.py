@@ -57,7 +57,7 @@ def test_a_workstream_without_steps_is_one_agent() -> None:
     assert [d.code for d in found] == ["no-executor"]
 
 
-WORKSTREAMS = [
+WORKSTREAMS: list[dict[str, object]] = [
     {"id": "lib", "tool": "t", "tasks": ["x"]},
     {"id": "api", "depends_on": ["lib"], "files_scope": ["api"], "steps": [
         {"id": "one", "command": "true"},
@@ -118,7 +118,8 @@ def test_workflows_by_name() -> None:
 
 
 def test_what_a_workflow_is_called() -> None:
-    assert (lambda w: (w.id, w.name, w.version, w.folder))(workflow_of({"steps": [RUN]})) == ("ci", "ci", "1.0.0", "/w")
+    plain = workflow_of({"steps": [RUN]})
+    assert (plain.id, plain.name, plain.version, plain.folder) == ("ci", "ci", "1.0.0", "/w")
     named = workflow_of({"name": "My Big Build!", "description": "d", "steps": [RUN]})
     assert (named.id, named.name, named.description) == ("my-big-build", "My Big Build!", "d")
     assert workflow_of({"id": "X.1", "steps": [RUN]}).id == "X.1"

@@ -42,8 +42,8 @@ def test_upstream_is_what_can_be_reached(needs: Graph, data: st.DataObject) -> N
     ahead = {id: tuple(n for n in needs[id] if int(n) < int(id)) for id in needs}  # no cycles
     pairs = data.draw(st.lists(st.tuples(st.sampled_from(list(ahead)), st.sampled_from(list(ahead))))) if ahead else []
     above: dict[str, set[str]] = {}
-    for id in ahead:
-        above[id] = set(ahead[id]).union(*(above[need] for need in ahead[id]))
+    for id, targets in ahead.items():
+        above[id] = set(targets).union(*(above[need] for need in targets))
     assert not_upstream(ahead, pairs) == {(id, target) for id, target in pairs if target not in above[id]}
 
 

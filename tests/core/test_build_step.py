@@ -1,5 +1,7 @@
 """One step: what it runs, and everything else that it may say."""
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,7 +109,7 @@ def test_arguments_survive_a_shell(args: list[str]) -> None:
 
 # --- aliases ---------------------------------------------------------------------------------------------------------
 
-ALIASES: list[tuple[dict[str, object], dict[str, object]]] = [
+ALIASES: list[tuple[Mapping[str, object], Mapping[str, object]]] = [
     *[
         (canonical, alias)
         for canonical in ({"config": {"command": "x", "workingDirectory": "d"}},)
@@ -160,7 +162,7 @@ ALIASES: list[tuple[dict[str, object], dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("canonical", "alias"), ALIASES)
-def test_an_alias_means_the_same_as_its_key(canonical: dict[str, object], alias: dict[str, object]) -> None:
+def test_an_alias_means_the_same_as_its_key(canonical: Mapping[str, object], alias: Mapping[str, object]) -> None:
     one, other = step_of(canonical, dialect="camel"), step_of(alias, dialect="camel")
     assert one._replace(place=other.place) == other
     assert one != step_of({"run": "x"}, dialect="camel")._replace(place=one.place)

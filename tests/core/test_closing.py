@@ -106,6 +106,7 @@ def test_a_run_with_a_failure_from_top_to_bottom() -> None:
         "",
         "✗ Workflow failed in 3m 01s: 1 failed, 1 tolerated failure, 1 skipped, 1 completed",
         "  (Sequential would have taken ~9m 00s - 66% time saved)",
+        "  Logs: /srv/run/logs",
     ]
 
 

@@ -19,7 +19,7 @@ from stepwave.core.build_graph import Section, connect
 from stepwave.core.build_references import check_references
 from stepwave.core.build_shape import Sheet, sheets_of
 from stepwave.core.build_step import Defaults, Draft, build_step, conflict_pool, draft
-from stepwave.core.build_workflow import Settings, check_name, metadata_of, read_defaults, read_settings
+from stepwave.core.build_workflow import check_name, metadata_of, read_defaults, read_workflow
 from stepwave.core.diagnostics import Diagnostic, Place, has_errors, in_order
 from stepwave.core.dialects import detect_dialect, family_of
 from stepwave.core.document import Document
@@ -70,40 +70,20 @@ def _undisturbed() -> Iterator[None]:
 
 def _build(document: Document, inputs: Inputs, strict: bool) -> tuple[Workflow | None, list[Diagnostic]]:
     family = family_of(document.root)
-    dialect = family.dialect
     scope = Values(variables=inputs.variables, env=inputs.environ)
-    r = Reading(document, scope, family.unit, dollar=dialect is not Dialect.CAMEL, strict=strict)
+    r = Reading(document, scope, family.unit, dollar=family.dialect is not Dialect.CAMEL, strict=strict)
     sheets = sheets_of(r, document.root, inputs.name)
     whole = sheets[0] if len(sheets) == 1 and not sheets[0].id else Sheet(None, {}, [])
     one(r, whole.found, "dialect", _dialect)
-    check_name(r, whole.mapping, whole.found, dialect)
-    settings = read_settings(r, whole.found, inputs.variables, dialect, plan=family.plan, name=whole.key or inputs.name)
-    steps, pools = _steps(r, sheets, settings)
+    check_name(r, whole.mapping, whole.found, family.dialect)
+    called = whole.key or inputs.name
+    workflow = read_workflow(r, whole.found, inputs.variables, family, _place(document, whole), called)
+    steps, pools = _steps(r, sheets, workflow.pools, read_defaults(r, whole.found))
     metadata = metadata_of(r, whole.mapping, whole.found)
     found = in_order(r.found)
     if has_errors(found):
         return None, found
-    workflow = Workflow(
-        id=settings.id,
-        place=_place(document, whole),
-        steps=steps,
-        name=settings.name,
-        version=settings.version,
-        description=settings.description,
-        dialect=dialect,
-        folder=inputs.folder,
-        timeout_s=settings.timeout_s,
-        env=settings.env,
-        variables=settings.variables,
-        parallel=settings.parallel,
-        max_concurrency=settings.max_concurrency,
-        pools=pools,
-        scheduling=settings.scheduling,
-        on_failure=settings.on_failure,
-        rate_limit_s=settings.rate_limit_s,
-        metadata=metadata,
-    )
-    return workflow, found
+    return workflow._replace(steps=steps, pools=pools, metadata=metadata, folder=inputs.folder), found
 
 
 def _dialect(r: Reading, given: Given) -> Dialect | None:
@@ -115,12 +95,14 @@ def _place(document: Document, whole: Sheet) -> Place:
     return document.place(named.node.span) if named else Place(document.path)
 
 
-def _steps(r: Reading, sheets: list[Sheet], settings: Settings) -> tuple[tuple[Step, ...], Map[str, int]]:
+def _steps(
+    r: Reading, sheets: list[Sheet], pools: Map[str, int], defaults: Defaults
+) -> tuple[tuple[Step, ...], Map[str, int]]:
     """Every step, and the pools they take from, those of conflict groups included."""
-    sections = [_section(r, sheet, settings.defaults) for sheet in sheets]
+    sections = [_section(r, sheet, defaults) for sheet in sheets]
     needs, sound = connect(r, sections)
     drafts = [draft for section in sections for draft in section.drafts]
-    pools = {**settings.pools, **_pools(r, sheets, drafts)}
+    pools = {**pools, **_pools(r, sheets, drafts)}
     steps = tuple(build_step(r, draft, needs.get(draft.id, ()), pools) for draft in drafts)
     check_references(r, needs, r.scope.variables, sound=sound)
     return steps, pools

@@ -4,14 +4,15 @@ import re
 from collections.abc import Callable
 from collections.abc import Mapping as Map
 from functools import partial
-from pathlib import PurePath
-from typing import NamedTuple, cast
+from typing import cast
 
 from stepwave.core import keys
 from stepwave.core.build_command import shell_choice
 from stepwave.core.build_failure import failure_policy
 from stepwave.core.build_retry import retry_of
 from stepwave.core.build_step import MAX_ID, Defaults, once
+from stepwave.core.diagnostics import Place
+from stepwave.core.dialects import Family
 from stepwave.core.document import Mapping, Span, plain
 from stepwave.core.evaluate import Values
 from stepwave.core.fields import (
@@ -30,63 +31,51 @@ from stepwave.core.fields import (
 )
 from stepwave.core.fields_many import environment, pools, template
 from stepwave.core.fields_units import duration
-from stepwave.core.model import Dialect, FailurePolicy, Scheduling, Value
+from stepwave.core.model import Dialect, FailurePolicy, Scheduling, Value, Workflow
 
 
-class Settings(NamedTuple):
-    """The fields of a `Workflow` other than its steps, and what its steps take over."""
-
-    id: str
-    name: str
-    version: str
-    description: str
-    timeout_s: float | None
-    env: Map[str, str | None]
-    variables: Map[str, Value]
-    parallel: bool
-    max_concurrency: int | None
-    pools: Map[str, int]
-    scheduling: Scheduling
-    on_failure: FailurePolicy
-    rate_limit_s: float
-    defaults: Defaults
-
-
-def read_settings(
-    r: Reading, found: Found, variables: Map[str, Value], dialect: Dialect, *, plan: bool, name: str | None
-) -> Settings:
-    """Everything but the steps. `variables` come from outside and win; `plan`: one step at a time unless it says so;
-    `name` is what the workflow is called where it stands, if it has no id or name of its own.
+def read_workflow(
+    r: Reading, found: Found, variables: Map[str, Value], family: Family, place: Place, called: str | None
+) -> Workflow:
+    """The workflow without its steps. `variables` come from outside and win; `called` is the name under which it
+    stands, for one that has none of its own.
 
     From here on `r.scope` knows the variables and the environment of the file.
     """
-    settled = {**(one(r, found, "variables", _values) or {}), **variables}
-    r.scope = Values(variables=settled, env=r.scope.env)
+    variables = {**(one(r, found, "variables", _values) or {}), **variables}
+    r.scope = Values(variables=variables, env=r.scope.env)
     env = one(r, found, "env", environment) or {}
-    version = _version(r, found, dialect)
-    id, title = _identity(r, found, name)
-    about: dict[str, Value] = {"id": id, "name": title, "version": version}
-    r.scope = Values(variables=settled, env={**r.scope.env, **_plain_values(env)}, workflow=about)
-    wide = one(r, found, "maxConcurrency", width)
-    parallel = one(r, found, "parallel", flag)
-    if one(r, found, "adaptive", flag):
-        r.later(found["adaptive"].key, found["adaptive"].span)
-    return Settings(
+    version = _version(r, found, family.dialect)
+    id, name = _identity(r, found, called)
+    about: dict[str, Value] = {"id": id, "name": name, "version": version}
+    r.scope = Values(variables=variables, env={**r.scope.env, **_plain_values(env)}, workflow=about)
+    return Workflow(
         id=id,
-        name=title,
+        place=place,
+        steps=(),
+        name=name,
         version=version,
         description=one(r, found, "description", text) or "",
+        dialect=family.dialect,
         timeout_s=one(r, found, "timeout", duration) or None,
         env=env,
-        variables=settled,
-        parallel=parallel is not False,
-        max_concurrency=(wide or None) if "maxConcurrency" in found else (1 if plan else None),
+        variables=variables,
+        parallel=one(r, found, "parallel", flag) is not False,
+        max_concurrency=_width(r, found, family),
         pools=one(r, found, "pools", pools) or {},
         scheduling=one(r, found, "scheduling", _scheduling) or Scheduling.EAGER,
         on_failure=_policy(r, found) or FailurePolicy.ABORT,
         rate_limit_s=one(r, found, "rateLimit", duration) or 0.0,
-        defaults=read_defaults(r, found),
     )
+
+
+def _width(r: Reading, found: Found, family: Family) -> int | None:
+    """Steps at a time; None is auto. A plan that does not say runs one by one."""
+    if one(r, found, "adaptive", flag):
+        r.later(found["adaptive"].key, found["adaptive"].span)
+    if "maxConcurrency" in found:
+        return one(r, found, "maxConcurrency", width) or None
+    return 1 if family.plan else None
 
 
 def read_defaults(r: Reading, found: Found) -> Defaults:
@@ -140,8 +129,14 @@ def _identity(r: Reading, found: Found, called: str | None) -> tuple[str, str]:
     if id is not None and (not _id.match(id) or len(id) > MAX_ID):
         message = f"workflow id {quoted(id)} may hold only letters, digits, `_`, `.` and `-`, and begins with one"
         r.error("bad-id", message, found["id"].node.span, f"write `{slug(id)}`" if slug(id) else None)
-    made = id or slug(name or called or "") or slug(PurePath(r.document.path).stem) or "workflow"
+    made = id or slug(name or called or "") or slug(_stem(r.document.path)) or "workflow"
     return made, name or made
+
+
+def _stem(path: str) -> str:
+    """`ci` of `flows/ci.yaml`."""
+    name = path.replace("\\", "/").rpartition("/")[2]
+    return name.rpartition(".")[0] or name
 
 
 def slug(name: str) -> str:

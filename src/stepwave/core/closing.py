@@ -15,7 +15,7 @@ from stepwave.core.model import Step
 from stepwave.core.plan import Plan
 from stepwave.core.style import Role, Span, Style, cells, line_of, pad, pad_left
 from stepwave.core.summary import Statistics, StepResult, Summary
-from stepwave.core.text import duration, plural
+from stepwave.core.text import duration, harmless, plural
 
 TABLE_LIMIT = 40
 """Up to so many steps all are in the table; of more, the failures and the slowest."""
@@ -45,7 +45,14 @@ def closing(
     if summary.statistics.max_concurrent_steps:
         lines += ["", *_statistics(summary, plan, style, width)]
     lines += _failures(summary, plan, tails, folder, style, width)
-    return [*lines, "", *verdict(summary, style)]
+    return [*lines, "", *verdict(summary, style), *_where(summary, folder, style)]
+
+
+def _where(summary: Summary, folder: str, style: Style) -> list[str]:
+    """Where everything lies that the steps printed, of which a successful run has shown nothing."""
+    if not folder or not any(step.stderr_log for step in summary.steps):
+        return []
+    return [style.paint(f"  Logs: {style.spell(harmless(folder))}/logs", Role.DIM)]
 
 
 # --- the verdict -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ Rule 2  Nothing is raised for what a file says, and nothing is printed of it but
 Rule 3  Looking for what was meant costs time that grows with the file, so it is paid from a budget.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import NamedTuple, TypeVar
 
 from stepwave.core.diagnostics import Diagnostic, error, info, nearest, warning
@@ -84,13 +84,12 @@ class Reading:
         message = f"`{key}` is known, but this version of stepwave cannot run it"
         self.warning("not-built-yet", message, span, later_help.get(key.rpartition(".")[2]))
 
-    def suggestion(self, word: str, candidates: Iterable[str]) -> str | None:
+    def suggestion(self, word: str, candidates: Collection[str]) -> str | None:
         """What was probably meant, as long as the budget lasts."""
-        pool = list(candidates)
-        self.budget -= len(pool)
-        return nearest(word, pool) if self.budget >= 0 else None
+        self.budget -= len(candidates)
+        return nearest(word, candidates) if self.budget >= 0 else None
 
-    def did_you_mean(self, word: str, candidates: Iterable[str]) -> str | None:
+    def did_you_mean(self, word: str, candidates: Collection[str]) -> str | None:
         near = self.suggestion(word, candidates)
         return f"did you mean `{one_line(near)}`?" if near else None
 

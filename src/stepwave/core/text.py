@@ -16,8 +16,9 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}h {minutes % 60:02d}m"
 
 
-# C0 and C1 controls (escape sequences begin with one), DEL, and the marks that turn the direction of text around.
-_control = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# C0 and C1 controls (escape sequences begin with one), DEL, the marks that turn the direction of text around, the line
+# separators of Unicode, and lone surrogates, which no stream takes.
+_control = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def harmless(text: str) -> str:

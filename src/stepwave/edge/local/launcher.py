@@ -13,11 +13,10 @@ from pathlib import Path
 
 from stepwave.core.events import Exited, Launch, Order, Signal, Stop, Usage, stdout_log
 from stepwave.core.model import Limits
-from stepwave.edge.local.supervisor import receive, send
+from stepwave.edge.local.messages import receive, send
+from stepwave.edge.local.sink import KEEP
 from stepwave.edge.local.zygote import Zygote
 from stepwave.engine import Inbox
-
-KEEP = 64 * 1024
 
 
 @dataclass(slots=True)

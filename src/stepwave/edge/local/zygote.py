@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Self
 
-from stepwave.edge.local.supervisor import send
+from stepwave.edge.local.messages import send
 
-_script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor.py")  # noqa: PTH100, PTH118, PTH120
+_home = os.path.abspath(f"{__file__}/../../../..")  # noqa: PTH100 - the folder that holds the package
+# Appended, so that the standard library is found first; -I keeps out everything else, the current folder above all.
+_program = "import sys; sys.path.append(sys.argv[2]); from stepwave.edge.local.supervisor import main; main()"
 
 
 class Zygote:
@@ -54,7 +56,7 @@ def _spawn(control: int) -> int:
         return os.posix_spawn(
             sys.executable,
             # The same file system encoding as here, whatever the environment says: text is handed over as text.
-            [sys.executable, "-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", _script, str(control)],
+            [sys.executable, "-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _program, str(control), _home],
             os.environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)],
             setsid=True,

@@ -1,0 +1,299 @@
+"""One attempt of one step, from its start to the end of its whole tree. The rules are those of `supervisor.py`."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import signal
+import time
+
+from stepwave.edge.local.messages import receive, send
+from stepwave.edge.local.sink import Sink
+from stepwave.edge.local.trees import descendants, describe, freeze, kill_below, signal_each
+from stepwave.edge.local.wake import drain
+
+TYPE_CHECKING = False  # importing typing would be a third of the start-up
+if TYPE_CHECKING:
+    from typing import Any
+
+    from stepwave.edge.local.supervisor import Supervisor
+
+LEFT_GRACE_S = 0.2  # for what a step left behind, between SIGTERM and SIGKILL
+KILL_PATIENCE_S = 10.0  # then a process that cannot be killed (state D, another user's) is named and given up
+
+_all_signals = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)]
+
+
+def find_program(name: str, path: str) -> str:
+    """The file that execvp would run, by the step's own PATH and from its own folder. Raises OSError."""
+    if "/" in name:
+        return name
+    found_but = errno.ENOENT
+    for folder in path.split(":"):
+        candidate = os.path.join(folder or ".", name)
+        if os.access(candidate, os.X_OK) and os.path.isfile(candidate):
+            return candidate
+        if os.path.isfile(candidate):
+            found_but = errno.EACCES
+    raise OSError(found_but, os.strerror(found_but), name)
+
+
+class Job:
+    """One attempt of one step, from its start to the end of its whole tree."""
+
+    def __init__(
+        self,
+        slot: Supervisor,
+        number: int,
+        argv: list[str],
+        wrap: list[str],
+        cwd: str,
+        overlay: dict[str, str | None],
+        stdin: tuple[str, Any] | None,
+        logs: tuple[str, str | None],
+    ) -> None:  # the fields of a "run" message
+        self.slot = slot
+        self.number = number
+        self.argv = argv
+        self.wrap = wrap
+        self.cwd = cwd
+        self.stdin = stdin
+        self.pid: int | None = None
+        self.status: int | None = None
+        self.usage: tuple[float, float, int] | None = None
+        self.stopped = False
+        self.forced = False
+        self.gone = False  # the runner is
+        self.left: list[str] = []
+        self.deadline: float | None = None  # when to be harder with what is still alive
+        self.give_up = 0.0
+        self.stuck = False  # something below cannot be killed: the slot is not used again
+        self.environ = slot.environ
+        if overlay:
+            merged = {**slot.environ, **overlay}
+            self.environ = {k: v for k, v in merged.items() if v is not None}
+        log, apart = logs
+        self.both = Sink((log,), keep=apart is not None)
+        self.out = Sink((log, apart), keep=True) if apart else self.both
+
+    def run(self) -> bool:
+        """True when the slot may serve again."""
+        try:
+            try:
+                self.start()
+            except (OSError, ValueError) as error:
+                self.report(problem=_start_problem(error, self.argv[0], self.cwd))
+                return True
+            self.watch()
+            if self.gone:
+                return False
+            self.report()
+            return not self.stuck
+        finally:
+            for sink in {self.both, self.out}:
+                sink.close()
+
+    # starting
+
+    def start(self) -> None:
+        if self.cwd != self.slot.folder:
+            self.slot.folder = ""
+            os.chdir(self.cwd)
+            self.slot.folder = self.cwd
+        program = find_program(self.argv[0], self.environ.get("PATH", os.defpath))
+        stdin = self.open_stdin()
+        try:
+            try:
+                self.spawn(program, self.argv, stdin)
+            except OSError as error:
+                if error.errno != errno.ENOEXEC:
+                    raise
+                # A script without a first line `#!`: execvp(3) hands it to the shell, so do we.
+                self.spawn("/bin/sh", ["/bin/sh", program, *self.argv[1:]], stdin)
+        finally:
+            if stdin != self.slot.null:
+                os.close(stdin)
+
+    def spawn(self, program: str, argv: list[str], stdin: int) -> None:
+        if self.wrap:
+            argv = [*self.wrap, program, *argv[1:]]
+            program = argv[0]
+        self.pid = os.posix_spawn(
+            program,
+            argv,
+            self.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, stdin, 0),
+                (os.POSIX_SPAWN_DUP2, self.out.writer, 1),
+                (os.POSIX_SPAWN_DUP2, self.both.writer, 2),
+            ],
+            setsid=True,
+            setsigmask=[],
+            setsigdef=_all_signals,
+        )
+        for sink in {self.both, self.out}:
+            sink.started()
+
+    def open_stdin(self) -> int:
+        if self.stdin is None:
+            return self.slot.null
+        kind, what = self.stdin
+        if kind == "path":
+            return os.open(what, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.memfd_create("stdin") if hasattr(os, "memfd_create") else _nameless_file()
+        view = memoryview(what)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+        return fd
+
+    # watching
+
+    def watch(self) -> None:
+        poll = self.slot.poll
+        sinks = {sink.reader: sink for sink in (self.both, self.out)}
+        for fd in sinks:
+            poll.register(fd, select.POLLIN)
+        open_pipes = set(sinks)
+        tree_gone = False
+        while not tree_gone and not self.stuck:
+            wait = None if self.deadline is None else max(0.0, self.deadline - time.monotonic()) * 1000
+            for fd, _ in poll.poll(wait):
+                if fd in sinks:
+                    if not sinks[fd].move():
+                        poll.unregister(fd)
+                        open_pipes.discard(fd)
+                elif fd == self.slot.channel:
+                    self.obey()
+                elif signal.SIGTERM in drain(self.slot.wake):
+                    self.runner_is_gone()
+            tree_gone = self.reap()
+        for fd in open_pipes:
+            poll.unregister(fd)
+            while sinks[fd].move() and not self.stuck and _readable(fd):
+                pass
+
+    def reap(self) -> bool:
+        """Collect what has ended; True when nothing is left. Deals with what outlives the step's own process."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return True
+            if pid == 0:
+                break
+            if pid == self.pid and self.status is None:
+                self.status = status
+                self.usage = (usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
+        if self.status is not None or self.forced:
+            self.see_off()
+        return False
+
+    def see_off(self) -> None:
+        """The step's own process has ended and others are alive: TERM, a moment, KILL; told, unless we stopped it."""
+        now = time.monotonic()
+        if self.deadline is None:
+            if not self.stopped:
+                living = sorted(descendants(os.getpid()))
+                self.left = [describe(pid) for pid in living[:20]]
+                self.signal_all(signal.SIGTERM)
+                self.deadline = now + LEFT_GRACE_S
+                self.give_up = self.deadline + KILL_PATIENCE_S
+        elif now >= self.give_up:
+            self.left = [describe(pid) for pid in sorted(descendants(os.getpid()))[:20]]
+            self.stuck = True
+        elif now >= self.deadline:
+            kill_below(self.pid)
+            self.deadline = now + 0.02
+
+    # orders
+
+    def obey(self) -> None:
+        message = receive(self.slot.channel)
+        if message is None:
+            self.runner_is_gone()
+        elif message[0] == "freeze":
+            freeze()
+        elif message[0] == "thaw":
+            self.signal_all(signal.SIGCONT)
+        elif message[0] == "stop" and message[1] == self.number:
+            self.reap()
+            if self.status is None or self.stopped:
+                self.stop(message[2])
+
+    def stop(self, number: int) -> None:
+        self.stopped = True
+        if number != signal.SIGKILL:
+            self.signal_all(number)
+            return
+        self.forced = True
+        kill_below(self.pid)
+        now = time.monotonic()
+        self.deadline, self.give_up = now + 0.02, now + KILL_PATIENCE_S
+
+    def signal_all(self, number: int) -> None:
+        below = descendants(os.getpid())
+        if not below and self.pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+        signal_each(below, number)
+        if number != signal.SIGCONT:
+            signal_each(below, signal.SIGCONT)
+
+    def runner_is_gone(self) -> None:
+        self.slot.poll.unregister(self.slot.channel)
+        self.gone = True
+        self.stop(signal.SIGKILL)
+
+    # reporting
+
+    def report(self, problem: str | None = None) -> None:
+        problem = problem or self.both.problem or self.out.problem
+        kept = None
+        if self.out is not self.both:
+            kept = (bytes(self.out.kept), bytes(self.both.kept))
+        size = self.both.size + (self.out.size if self.out is not self.both else 0)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            send(
+                self.slot.channel,
+                (
+                    self.number,
+                    self.pid,
+                    self.status,
+                    problem,
+                    self.stopped,
+                    tuple(self.left),
+                    self.usage,
+                    kept,
+                    size,
+                ),
+            )
+
+
+def _readable(fd: int) -> bool:
+    return bool(select.select([fd], [], [], 0)[0])
+
+
+def _nameless_file() -> int:
+    import tempfile
+
+    fd, path = tempfile.mkstemp(prefix="stepwave-")
+    os.unlink(path)
+    return fd
+
+
+def _start_problem(error: OSError | ValueError, command: str, cwd: str) -> str:
+    if isinstance(error, ValueError):  # a NUL byte, or text that is no text (a lone surrogate)
+        return f"could not be started: {error}"
+    if error.filename == cwd:
+        return f"working directory `{cwd}`: {(error.strerror or '').lower()}"
+    if error.errno == errno.ENOENT and error.filename in (command, None):
+        return f"command not found: `{command}`"
+    if error.errno == errno.EACCES:
+        return f"`{command}` is not executable"
+    if error.errno == errno.E2BIG:
+        return "its arguments and environment are larger than the system allows"
+    what = f": `{error.filename}`" if error.filename else ""
+    return f"could not be started: {(error.strerror or str(error)).lower()}{what}"
