@@ -1,7 +1,7 @@
 """The processes that start steps, and leave nothing of them behind.
 
-`python -I -S` runs `main`, so all of this imports only the standard library and its neighbours, and starts in about
-20 ms. The first process is the *zygote*: it forks one *supervisor* per concurrency slot, each connected to the runner by a
+`python -I -S` runs `main`, so all of this imports only the standard library and its neighbours and starts in 20 ms.
+The first process is the *zygote*: it forks one *supervisor* per concurrency slot, each connected to the runner by a
 socket of its own. A supervisor runs one step (a `Job`) at a time and is reused.
 
 Rule 1  A supervisor is the child subreaper of its step: whatever the step forks, daemons included, stays below it.
@@ -122,6 +122,8 @@ def become_supervisor(channel: int, environ: dict[str, str], prctl: Prctl) -> No
             Supervisor(channel, wake, environ).serve()
             status = 0
     finally:
+        if status:
+            kill_below()  # a fault in here must not cost what rule 1 promises
         os._exit(status)
 
 
