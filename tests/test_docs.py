@@ -109,7 +109,7 @@ def run(folder: Path, block: Block) -> tuple[int, str]:
 
 
 def settled(text: str, folder: Path) -> list[str]:
-    """The lines without what differs from run to run: times, percentages, run and process ids, the folder."""
+    """The lines without what differs from run to run: times, percentages, run and process ids, CPUs, the folder."""
     text = text.replace(str(folder), SHOWN)
     text = re.sub(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}", "<run>", text)
     text = re.sub(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "<time>", text)
@@ -117,6 +117,7 @@ def settled(text: str, folder: Path) -> list[str]:
     text = re.sub(r"(?<=[pP]id )[0-9]+|(?<=\"pid\": )[0-9]+", "<pid>", text)
     text = re.sub(r"(?<=[a-z]\": )[0-9.]{3,}|(?<=Time\": )[0-9]+|(?<=Ms\": )[0-9]+", "<n>", text)
     text = re.sub(r"[0-9.]+%", "<n>%", text)
+    text = re.sub(r"max_workers=[0-9]+|peak concurrency +[0-9]+ of [0-9]+|at most [0-9]+ at a time", "<width>", text)
     return [re.sub(r"\s+", " ", line).strip() for line in text.splitlines() if line.strip()]
 
 

@@ -1,23 +1,41 @@
 """The door: from the command line in, to the exit code out."""
 
+import gc
 import os
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
     """The command `stepwave`. Ends the process with the run's exit code."""
+    code = door()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    # Everything that was started has ended and everything written is on its way: taking the interpreter apart, object
+    # by object, would only cost the person who waits.
+    os._exit(code)
+
+
+def door() -> int:
+    """Do what the command line says; the exit code. Never raises."""
     _repair_descriptors()
+    # A run makes many small values and hardly a cycle; the collector would look at all of them again and again.
+    gc.set_threshold(100_000, 50, 50)
     if sys.argv[1:] in (["--version"], ["-V"]):
         from stepwave import __version__
 
         print(f"stepwave {__version__}")  # noqa: T201
-        return
+        return 0
     try:
         from stepwave.cli.app import app
 
         app(prog_name="stepwave")
-    except Exception as problem:
-        sys.exit(_broken(problem))
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException as problem:
+        return _broken(problem)
+    return 0
 
 
 def _repair_descriptors() -> None:
@@ -32,8 +50,10 @@ def _repair_descriptors() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - stays open as long as the process
 
 
-def _broken(problem: Exception) -> int:
+def _broken(problem: BaseException) -> int:
     """The tool itself has failed: one sentence, and the traceback for whoever asks for it."""
+    if isinstance(problem, KeyboardInterrupt):
+        return 130
     if isinstance(problem, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the flush at exit must not fail again
         return 141

@@ -331,7 +331,7 @@ def _fed(command: str, step: Step | None, folder: str, style: Style) -> str:
     return f"printf %s {_shell_word(stdin.text or '', style)} | {command}"
 
 
-_unshowable = re.compile("[^\n\x20-\x7e\xa1-\U0010ffff]|[\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_unshowable = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def _shell_word(text: str, style: Style) -> str:

@@ -26,7 +26,7 @@ class Span(NamedTuple):
 
 @dataclass(slots=True)
 class Scalar:
-    value: None | bool | int | float | str
+    value: bool | int | float | str | None
     text: str
     span: Span
     quoted: bool = False

@@ -48,8 +48,8 @@ class Exited(NamedTuple):
     Exactly one of `code`, `signal` and `problem` is set: an exit status, the number of the signal that ended it,
     or why it could not be started (or was lost). `stopped`: it ended because we ordered a `Stop`; an exit that
     came before the order arrived is not stopped. `stdout` and `stderr` are what it wrote, where `Launch.keep_output`
-    asked, and None when that was more than 64 KiB. `log_bytes` is the size of its log. `left` names processes that were still alive
-    when its own process ended, and were killed.
+    asked, and None when that was more than 64 KiB. `log_bytes` is the size of its log. `left` names processes that were
+    still alive when its own process ended, and were killed.
     """
 
     step: str
