@@ -114,8 +114,8 @@ def settled(text: str, folder: Path) -> list[str]:
     text = re.sub(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}", "<run>", text)
     text = re.sub(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "<time>", text)
     text = re.sub(r"\b[0-9]+h [0-9]+m\b|\b[0-9]+m [0-9]+s\b|\b[0-9.]+m?s\b", "<t>", text)
-    text = re.sub(r"(?<=[pP]id )[0-9]+|(?<=\"pid\": )[0-9]+", "<pid>", text)
-    text = re.sub(r"(?<=[a-z]\": )[0-9.]{3,}|(?<=Time\": )[0-9]+|(?<=Ms\": )[0-9]+", "<n>", text)
+    text = re.sub(r"(?<=[pP]id )[0-9]+", "<pid>", text)
+    text = re.sub(r'("(?:elapsed|pid|maxConcurrency|peakRssBytes|executionTime|\w+Ms|\w+S)": ?)[0-9.e-]+', r"\1<n>", text)
     text = re.sub(r"[0-9.]+%", "<n>%", text)
     text = re.sub(r"max_workers=[0-9]+|peak concurrency +[0-9]+ of [0-9]+|at most [0-9]+ at a time", "<width>", text)
     return [re.sub(r"\s+", " ", line).strip() for line in text.splitlines() if line.strip()]

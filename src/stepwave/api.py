@@ -11,10 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stepwave.core.diagnostics import Diagnostic, Place, Severity, error, has_errors, in_order
+from stepwave.core.diagnostics import Diagnostic, Place, Severity, did_you_mean, error, has_errors, in_order
 from stepwave.core.model import Value, Workflow
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def load(
         data = read_bytes(path)
         folder = str(folder_of(path))
     except CannotRead as problem:
-        return Loaded(path, "", None, (error("cannot-read", str(problem), Place(path)),))
+        return Loaded(path, "", None, (_unreadable(path, str(problem)),))
     document, found = parse(data, path)
     if document is None:
         return Loaded(path, data.decode("utf-8", "replace"), None, tuple(in_order(found)))
@@ -77,16 +78,38 @@ def load(
     return Loaded(path, document.text, None if has_errors(found) else workflow, tuple(in_order(found)))
 
 
+def _unreadable(path: str, problem: str) -> Diagnostic:
+    if not _is_name(path):
+        return error("cannot-read", problem, Place(path))
+    names = [one.name for one in list_workflows(".") if one.problem is None]
+    available = ", ".join(names[:20]) or "none below this folder"
+    sentence = f'Workflow "{path}" not found. Available workflows: {available}'
+    return error("workflow-not-found", sentence, Place(path), did_you_mean(path, names))
+
+
+def _is_name(name_or_path: str) -> bool:
+    """Whether it can only be the name of a workflow: nothing lies there, and nobody would call a file so."""
+    path = Path(name_or_path)
+    return not (name_or_path == "-" or "/" in name_or_path or path.suffix or os.path.lexists(path))
+
+
 def _schema_findings(document: "Document", built: Sequence[Diagnostic]) -> list[Diagnostic]:
     """What jsonschema says, where `build` has not already said something better about the same place."""
+    from stepwave.core.schema import check_schema
+
+    told = {finding.place.line for finding in built if finding.severity is Severity.ERROR}
+    findings = check_schema(document, _workflow_schema())
+    return [finding for finding in findings if finding.place.line not in told]
+
+
+@cache
+def _workflow_schema() -> dict[str, Any]:
     import json
 
-    from stepwave.core.schema import check_schema
     from stepwave.edge.files import read_schema
 
-    told = {finding.place for finding in built if finding.severity is Severity.ERROR}
-    findings = check_schema(document, json.loads(read_schema("workflow")))
-    return [finding for finding in findings if finding.place not in told]
+    schema: dict[str, Any] = json.loads(read_schema("workflow"))
+    return schema
 
 
 def validate(path: str | os.PathLike[str], *, strict: bool = False, name: str | None = None) -> tuple[Diagnostic, ...]:
@@ -129,9 +152,10 @@ def cpu_count() -> int:
 
 def start_early(environ: Mapping[str, str] | None = None) -> "Zygote":
     """Start the first helper process while there is still a file to be read. Closing it is up to the caller."""
+    from stepwave.edge.environment import caller_environment
     from stepwave.edge.local.zygote import Zygote
 
-    return Zygote(os.environ if environ is None else environ)
+    return Zygote(caller_environment() if environ is None else environ)
 
 
 Factory = Callable[["Plan", Path], "Listener"]
@@ -189,12 +213,13 @@ def run_plan(
     from stepwave.core.prepare import Preparation
     from stepwave.core.schedule import Schedule
     from stepwave.core.tally import Tally
+    from stepwave.edge.environment import caller_environment
     from stepwave.edge.files import make_run_folder, run_id
     from stepwave.edge.interrupts import Interrupts
     from stepwave.edge.local.launcher import LocalLauncher
     from stepwave.engine import Inbox, Spine, drive
 
-    environ = dict(os.environ if environ is None else environ)
+    environ = caller_environment() if environ is None else dict(environ)
     now = time.time()
     run = run_id(now)
     folder = make_run_folder(Path(plan.workflow.folder), environ, run)
@@ -205,11 +230,11 @@ def run_plan(
         preparation = Preparation(plan, environ=environ, run=run, run_folder=str(folder), now=now, lenient=lenient)
         schedule = Schedule(plan, preparation, deselected=deselected, strict=strict)
         tally = Tally(plan)
-        closing.enter_context(Interrupts(inbox, launcher.freeze, launcher.thaw))
-        listeners = [[make(plan, folder) for make in makers] for makers in (required, courtesy)]
-        for listener in (*listeners[0], *listeners[1]):
-            closing.callback(listener.close)
-        drive(schedule, launcher, inbox, Spine(run, [tally, *listeners[0]], listeners[1], _complain))
+        needed = [tally, *(make(plan, folder) for make in required)]
+        spine = Spine(run, needed, [make(plan, folder) for make in courtesy], _complain)
+        closing.callback(spine.close)
+        closing.enter_context(Interrupts(inbox, [spine.pause, launcher.freeze], [launcher.thaw]))
+        drive(schedule, launcher, inbox, spine)
     return tally.summary()._replace(folder=str(folder))
 
 
@@ -356,7 +381,7 @@ def _listed(loaded: Loaded) -> Listed:
 
 def locate(name_or_path: str) -> str:
     """A path as it is; a name that is no path but belongs to a workflow below this folder as that file's path."""
-    if name_or_path == "-" or "/" in name_or_path or Path(name_or_path).exists() or Path(name_or_path).suffix:
+    if not _is_name(name_or_path):
         return name_or_path
     for file in workflow_files("."):
         loaded = load(file)

@@ -8,6 +8,7 @@ import math
 import select
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Protocol
 
@@ -26,6 +27,9 @@ class Listener(Protocol):
     def see(self, entry: Entry) -> None: ...
 
     def refresh(self) -> None: ...
+
+    def pause(self) -> None:
+        """The process is about to be stopped (Ctrl-Z): leave the terminal as it was found."""
 
     def close(self) -> None: ...
 
@@ -97,6 +101,7 @@ class Spine:
         self._seq = 0
         self._required = list(required)
         self._courtesy = list(courtesy)
+        self._all = (*required, *courtesy)
         self._complain = complain
         self._began = time.monotonic()
         self._began_at = time.time()
@@ -130,6 +135,16 @@ class Spine:
         for listener in tuple(self._courtesy):
             if listener.refresh_s is not None:
                 self._spare(listener, listener.refresh)
+
+    def pause(self) -> None:
+        for listener in tuple(self._courtesy):
+            self._spare(listener, listener.pause)
+
+    def close(self) -> None:
+        """Every listener is closed, the muted ones too, whatever the others do."""
+        with ExitStack() as closing:
+            for listener in self._all:
+                closing.callback(listener.close)
 
 
 def drive(schedule: Schedule, launcher: Launcher, inbox: Inbox, spine: Spine) -> None:

@@ -5,9 +5,13 @@ import os
 import sys
 from contextlib import suppress
 
+_asks_version = (["--version"], ["-V"])
+
 
 def main() -> None:
     """The command `stepwave`. Ends the process with the run's exit code."""
+    if sys.argv[1:] not in _asks_version:
+        _let_interrupts_end_us()
     code = door()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -22,12 +26,12 @@ def door() -> int:
     _repair_descriptors()
     # A run makes many small values and hardly a cycle; the collector would look at all of them again and again.
     gc.set_threshold(100_000, 50, 50)
-    if sys.argv[1:] in (["--version"], ["-V"]):
-        from stepwave import __version__
-
-        print(f"stepwave {__version__}")  # noqa: T201
-        return 0
     try:
+        if sys.argv[1:] in _asks_version:
+            from stepwave import __version__
+
+            os.write(1, f"stepwave {__version__}\n".encode())
+            return 0
         from stepwave.cli.app import app
 
         app(prog_name="stepwave")
@@ -50,6 +54,14 @@ def _repair_descriptors() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - stays open as long as the process
 
 
+def _let_interrupts_end_us() -> None:
+    """Until a run takes the signals over, Ctrl-C ends this process at once: 130 to a shell, and no traceback."""
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _broken(problem: BaseException) -> int:
     """The tool itself has failed: one sentence, and the traceback for whoever asks for it."""
     if isinstance(problem, KeyboardInterrupt):
@@ -61,7 +73,16 @@ def _broken(problem: BaseException) -> int:
         import traceback
 
         traceback.print_exc()
-    what = str(problem) or type(problem).__name__
-    print(f"stepwave: {type(problem).__name__}: {what}", file=sys.stderr)  # noqa: T201
-    print("  (the runner itself failed; STEPWAVE_DEBUG=1 shows where)", file=sys.stderr)  # noqa: T201
+    lines = [f"stepwave: {_sentence(problem)}", "  (the runner itself failed; STEPWAVE_DEBUG=1 shows where)"]
+    with suppress(OSError):
+        print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201
     return 3
+
+
+def _sentence(problem: BaseException) -> str:
+    if isinstance(problem.__cause__, OSError):  # a listener failed: what it could not do says more than its name
+        problem = problem.__cause__
+    if isinstance(problem, OSError) and problem.strerror:
+        reason = problem.strerror[:1].lower() + problem.strerror[1:]
+        return f"`{problem.filename}`: {reason}" if problem.filename else reason
+    return f"{type(problem).__name__}: {problem}".removesuffix(": ")

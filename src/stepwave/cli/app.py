@@ -14,6 +14,7 @@ app = typer.Typer(
     name="stepwave",
     help="Run workflow files: steps in parallel waves, within limits, with the right exit code.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: no name is cut off at 80 columns, and rich is not loaded for it
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 success, 1 a step failed, 2 nothing was started, 3 the runner failed, 124 timed out,"
@@ -247,7 +248,7 @@ def list_workflows(
     path: Annotated[str, typer.Argument(metavar="[PATH]", help="A folder.")] = ".",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
 ) -> None:
-    """List the workflows below a folder; broken ones are named, too."""
+    """List the workflows below a folder, broken ones too."""
     from stepwave.cli import present
 
     raise typer.Exit(present.list_workflows(path, json=json))
@@ -262,7 +263,7 @@ def init_config(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
-    """Write a workflow file to start from: commented, valid, and it runs."""
+    """Write a commented workflow file to start from."""
     from stepwave.cli import present
 
     raise typer.Exit(present.init_config(output, type=type.value, format=format.value if format else None, force=force))
@@ -272,7 +273,7 @@ def init_config(
 def schema(
     name: Annotated[SchemaName, typer.Argument(help="Which schema.")] = SchemaName.WORKFLOW,
 ) -> None:
-    """Print a JSON Schema: of workflow files, of the event stream, of the result document."""
+    """Print a JSON Schema: of workflow files, events or results."""
     from stepwave.cli import present
 
     raise typer.Exit(present.schema(name.value))
@@ -282,7 +283,10 @@ def schema(
 def completion(
     shell: Annotated[Shell, typer.Argument(help="Which shell.")],
 ) -> None:
-    """Print the completion script of a shell: add `eval "$(stepwave completion bash)"` to ~/.bashrc."""
+    """Print the completion script of a shell.
+
+    For bash, add this line to ~/.bashrc: eval "$(stepwave completion bash)"
+    """
     from stepwave.cli import present
 
     raise typer.Exit(present.completion(shell.value))

@@ -34,10 +34,10 @@ def validate(paths: Sequence[str], *, strict: bool, format: str, fix: bool, name
     failed = has_errors(findings)
     if format == "text":
         terminal.tell_findings(findings, {one.path: one.text for one in loaded}, color)
-        terminal.write("".join(_good_news(one, color) for one in loaded if one.ok))
+        written = terminal.write("".join(_good_news(one, color) for one in loaded if one.ok))
     else:
-        terminal.write(_machine_readable(findings, format))
-    return 2 if failed else 0
+        written = terminal.write(_machine_readable(findings, format))
+    return 2 if failed else written
 
 
 def _good_news(loaded: api.Loaded, color: str) -> str:

@@ -48,11 +48,13 @@ class Asked(NamedTuple):
 
 def run(asked: Asked) -> int:
     """The exit code. Everything that can be wrong is found, and told together, before anything is started."""
+    if asked.dry_run:
+        return _run(asked, None)
     with api.start_early() as zygote:
         return _run(asked, zygote)
 
 
-def _run(asked: Asked, zygote: "Zygote") -> int:
+def _run(asked: Asked, zygote: "Zygote | None") -> int:
     variables, findings = _variables(asked)
     findings += _check_options(asked)
     loaded = api.load(api.locate(asked.file), variables=variables, name=asked.name, strict=asked.strict)
@@ -72,7 +74,7 @@ def _run(asked: Asked, zygote: "Zygote") -> int:
     return _run_plan(asked, plan, left_out, zygote)
 
 
-def _run_plan(asked: Asked, plan: Plan, left_out: frozenset[str], zygote: "Zygote") -> int:
+def _run_plan(asked: Asked, plan: Plan, left_out: frozenset[str], zygote: "Zygote | None") -> int:
     required = []
     if asked.events is not None:
         try:

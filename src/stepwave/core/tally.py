@@ -81,6 +81,9 @@ class Tally:
     def refresh(self) -> None:
         """Nothing to draw."""
 
+    def pause(self) -> None:
+        """Nothing on a terminal."""
+
     def close(self) -> None:
         """Nothing to put away."""
 

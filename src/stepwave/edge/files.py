@@ -62,7 +62,8 @@ def folder_of(path: str) -> Path:
     try:
         return Path.cwd() if path == STDIN else Path(path).resolve().parent
     except (OSError, RuntimeError) as error:
-        raise CannotRead(f"the current folder cannot be found: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise CannotRead(f"the current folder cannot be found: {reason.lower()}") from None
 
 
 def read_schema(name: str) -> str:
@@ -93,10 +94,19 @@ def make_run_folder(beside: Path, environ: Mapping[str, str], run: str) -> Path:
         except OSError as error:
             problems.append(error)
             continue
-        with suppress(FileExistsError, OSError), (state / ".gitignore").open("x") as file:
+        with suppress(OSError), open(state / ".gitignore", "x", opener=_open_private) as file:
             file.write(_ignore_all)
         return folder
-    raise problems[0]
+    raise _no_folder(problems[0])
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _no_folder(problem: OSError) -> OSError:
+    reason = "not a folder" if isinstance(problem, FileExistsError) else (problem.strerror or "").lower()
+    return OSError(problem.errno, f"the folder for the run's logs cannot be made: {reason}", problem.filename)
 
 
 def _state_folders(beside: Path, environ: Mapping[str, str]) -> list[Path]:

@@ -20,16 +20,16 @@ _ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """While entered: INT, TERM and HUP become `Interrupted`; TSTP freezes the steps, stops this process and, once it
-    is continued, thaws them and becomes `Resumed`.
+    """While entered: INT, TERM and HUP become `Interrupted`; TSTP does what is to be done `before`, stops this process
+    and, once it is continued, does what is to be done `after` and becomes `Resumed`.
 
     Outside the main thread Python lets nobody install handlers: then nothing is done, and the program around decides.
     """
 
-    def __init__(self, inbox: Inbox, freeze: Callable[[], None], thaw: Callable[[], None]) -> None:
+    def __init__(self, inbox: Inbox, before: Iterable[Callable[[], None]], after: Iterable[Callable[[], None]]) -> None:
         self._inbox = inbox
-        self._freeze = freeze
-        self._thaw = thaw
+        self._before_pause = tuple(before)
+        self._after_pause = tuple(after)
         self._before: dict[int, Any] = {}
         self._reader = self._writer = -1
         self._wakeup_before = -1
@@ -61,10 +61,12 @@ class Interrupts:
         return _once_each(signals)
 
     def _pause(self) -> Resumed:
-        self._freeze()
+        for act in self._before_pause:
+            act()
         began = time.monotonic()
         os.kill(os.getpid(), signal.SIGSTOP)  # returns when somebody sends SIGCONT
-        self._thaw()
+        for act in self._after_pause:
+            act()
         return Resumed(time.monotonic() - began)
 
     def __exit__(

@@ -96,6 +96,9 @@ class Lines:
         """Offer what is held back to the stream once more."""
         self._outlet.pump()
 
+    def pause(self) -> None:
+        """Nothing on the terminal that would have to go."""
+
     def close(self) -> None:
         """Say what is held back. Waits for a reader up to the given patience, and no longer."""
         self._count_skips()
