@@ -35,7 +35,7 @@ SH = ("/bin/sh", "-c")
         ({"command": "echo a | b", "shell": True}, SH, "echo a | b"),
         ({"command": "echo", "args": ["a b", "*"], "shell": True}, SH, "echo 'a b' '*'"),
         ({"command": "echo a | b", "shell": "bash"}, ("bash", "-eo", "pipefail", "-c"), "echo a | b"),
-        ({"run": "make\n"}, ("/bin/sh", "-e", "-c"), "make\n"),
+        ({"run": "make\n"}, ("/bin/sh", "-e", "-c"), "make"),
         ({"script": "make"}, ("/bin/sh", "-e", "-c"), "make"),
         ({"config": {"run": "make"}}, ("/bin/sh", "-e", "-c"), "make"),
         ({"run": "make", "shell": True}, ("/bin/sh", "-e", "-c"), "make"),

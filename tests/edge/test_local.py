@@ -261,6 +261,11 @@ def test_what_a_step_leaves_behind_is_killed_and_told_and_delays_nobody(bench: B
     assert all(not is_alive(int(line.split()[1].rstrip(":"))) for line in end.left)
 
 
+def test_a_helper_that_only_needs_a_moment_longer_is_neither_killed_nor_told(bench: Bench) -> None:
+    end = bench.run("bash", "-c", "echo one > >(sleep 0.02; cat); exit 0")
+    assert (bench.log(end), end.left) == ("one\n", ())
+
+
 def test_a_stopped_tree_stands_still_and_goes_on(bench: Bench) -> None:
     bench.start("x", "/bin/sh", "-c", "echo $$ > pid; while [ ! -e go ]; do sleep 0.01; done")
     pid = int(wait_for(bench.folder / "pid"))

@@ -100,7 +100,8 @@ def _in_shell(r: Reading, step: str, node: Node, script: str, name: str | None, 
         message = f"a reference cannot be put safely into text for {quoted(argv[0])}"
         r.error("unsafe-reference", message, node.span, "hand it over in `env:` and read it from there")
     template(r, step, script, node, shell=True)
-    return Work(argv=argv, script=script)
+    # The newline that ends a block scalar means nothing to a shell, and would stand in every command shown.
+    return Work(argv=argv, script=script if script.endswith("\\\n") else script.removesuffix("\n"))
 
 
 def _command(r: Reading, step: str, found: Found, shell: Shell | None, default: Shell | None) -> Work:

@@ -44,9 +44,14 @@ def split(text: str, spans: Spans) -> tuple[str, ...]:
 
     Raises ValueError when a quote is not closed.
     """
+    if not spans and not _special.search(text):
+        return tuple(text.split(" "))  # most commands; shlex looks at every character
     masked, pieces = _mask(text, spans)
     left = iter(pieces)
     return tuple(_unmask(word, left) for word in shlex.split(masked))
+
+
+_special = re.compile(r"[^\w./:=@%+, -]|^ |  | \Z")
 
 
 def shell_word(arg: str, spans: Spans) -> str:

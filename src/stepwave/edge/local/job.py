@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from stepwave.edge.local.supervisor import Supervisor
 
+ALONE_S = 0.1  # for what outlives its step by a moment, such as the `tee` of bash's `> >(tee log)`
 LEFT_GRACE_S = 0.2  # for what a step left behind, between SIGTERM and SIGKILL
 KILL_PATIENCE_S = 10.0  # then a process that cannot be killed (state D, another user's) is named and given up
 
@@ -65,6 +66,7 @@ class Job:
         self.usage: tuple[float, float, int] | None = None
         self.stopped = False
         self.forced = False
+        self.asked = False  # what it left behind has been sent SIGTERM
         self.gone = False  # the runner is
         self.left: list[str] = []
         self.deadline: float | None = None  # when to be harder with what is still alive
@@ -192,21 +194,27 @@ class Job:
         return False
 
     def see_off(self) -> None:
-        """The step's own process has ended and others are alive: TERM, a moment, KILL; told, unless we stopped it."""
+        """The step's own process has ended and others are alive: a moment to end by themselves, TERM, KILL."""
         now = time.monotonic()
         if self.deadline is None:
-            if not self.stopped:
-                living = sorted(descendants(os.getpid()))
-                self.left = [describe(pid) for pid in living[:20]]
-                self.signal_all(signal.SIGTERM)
-                self.deadline = now + LEFT_GRACE_S
-                self.give_up = self.deadline + KILL_PATIENCE_S
+            # After an order to stop the runner says when to be harder; they may be shutting down in good order.
+            self.deadline = None if self.stopped else now + ALONE_S
+        elif now < self.deadline:
+            return
+        elif not self.forced and not self.asked:
+            self.asked = True
+            self.left = self.living()
+            self.signal_all(signal.SIGTERM)
+            self.deadline, self.give_up = now + LEFT_GRACE_S, now + LEFT_GRACE_S + KILL_PATIENCE_S
         elif now >= self.give_up:
-            self.left = [describe(pid) for pid in sorted(descendants(os.getpid()))[:20]]
+            self.left = self.living()
             self.stuck = True
-        elif now >= self.deadline:
+        else:
             kill_below(self.pid)
             self.deadline = now + 0.02
+
+    def living(self) -> list[str]:
+        return [describe(pid) for pid in sorted(descendants(os.getpid()))[:20]]
 
     # orders
 
