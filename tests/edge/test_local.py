@@ -106,7 +106,7 @@ def test_an_exit_status_is_handed_back(bench: Bench) -> None:
 
 
 def test_a_step_has_three_descriptors_nothing_on_stdin_and_no_signal_blocked_or_ignored(bench: Bench) -> None:
-    end = bench.shell("ls /proc/self/fd | wc -l; cat; grep -E 'Sig(Blk|Ign)' /proc/$$/status")
+    end = bench.shell("ls /proc/self/fd | wc -l; cat; grep -E 'Sig(Blk|Ign)' /proc/self/status")
     words = bench.log(end).split()
     assert words[0] == "4"  # 0, 1, 2 and the one that ls reads the folder with
     libc_s_own = 0x180000000  # 32 and 33, which posix_spawn itself ignores and no program may use
