@@ -108,11 +108,12 @@ def race(
 
 
 class Ratio(NamedTuple):
-    """The median of the ratios of each round, and the least and greatest of them."""
+    """The median of the ratios of each round, the least and greatest of them, and the best time over the best."""
 
     middle: float
     least: float
     greatest: float
+    of_best: float
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
@@ -120,7 +121,7 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
     each = [a / b for a, b in zip(ours, theirs, strict=True)]
     if not each:
         raise ValueError("a ratio needs at least one round")
-    return Ratio(statistics.median(each), min(each), max(each))
+    return Ratio(statistics.median(each), min(each), max(each), min(ours) / min(theirs))
 
 
 def walls(samples: Sequence[Sample]) -> list[float]:

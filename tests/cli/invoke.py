@@ -194,7 +194,8 @@ _time = re.compile(r"(?<![\w.-])(?:\d+h )?(?:\d+m )?\d+(?:\.\d+)?(?:ms|s|m|h)\b"
 
 
 def run_folders(beside: Path) -> list[Path]:
-    return sorted((beside / ".stepwave" / "runs").glob("*"))
+    """The runs of the workflows in a folder, the latest last; their names only sort to the second."""
+    return sorted((beside / ".stepwave" / "runs").glob("*"), key=lambda folder: folder.stat().st_mtime_ns)
 
 
 def normal(text: str, folder: Path | None = None) -> str:

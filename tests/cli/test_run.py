@@ -150,7 +150,10 @@ def test_every_other_way_to_end(tmp_path: Path) -> None:
           - {id: after-never, dependsOn: [never], run: echo goes on}
           - {id: slow, dependsOn: [after-never], timeout: 100ms, run: exec sleep 60}
           - {id: after-slow, dependsOn: [slow], run: echo never}
-          - {id: flaky, dependsOn: [after-never], retry: {attempts: 2, delay: 10ms}, run: 'test -e mark || { >mark; exit 1; }'}
+          - id: flaky
+            dependsOn: [after-never]
+            retry: {attempts: 2, delay: 10ms}
+            run: "test -e mark || { >mark; exit 1; }"
           - {id: missing, dependsOn: [flaky], command: no-such-program, args: [x]}
           - {id: shot, dependsOn: [missing], condition: always(), run: 'kill -9 $$'}
           - {id: last, dependsOn: [slow, shot], condition: failure(), run: echo always}
@@ -299,7 +302,7 @@ def test_the_environment_of_a_step(tmp_path: Path) -> None:
           - id: second
             dependsOn: [first-step]
             env: {LAYER: step, FROM_STEP: s, ALSO_GONE: null, REF: "{{env.CALLER}}-{{steps.first-step.exitCode}}"}
-            run: env -0 > environment # and WORKFLOW_OUTPUT_ of its need
+            run: 'env -0 > environment; : WORKFLOW_OUTPUT_ of its need'
         """,
     )
     caller = {"CALLER": "c", "LAYER": "caller", "GONE": "x", "ALSO_GONE": "y"}

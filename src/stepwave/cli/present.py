@@ -9,7 +9,7 @@ from pathlib import Path
 from stepwave import __version__, api
 from stepwave.cli import terminal
 from stepwave.core.diagnostics import Diagnostic, Place, error, has_errors
-from stepwave.core.text import one_line, plural
+from stepwave.core.text import harmless, one_line, plural
 
 
 def version() -> int:
@@ -82,7 +82,7 @@ def _fix(path: str, color: str) -> int:
     if after == before:
         return 0
     change = unified_diff(before.splitlines(True), after.splitlines(True), path, path, n=1)
-    terminal.talk(one_line(line.rstrip("\n"), 400) if line[:1] not in " +-" else line.rstrip("\n") for line in change)
+    terminal.talk(harmless(line.rstrip("\r\n"))[:400] for line in change)
     return terminal.save(path, after)
 
 

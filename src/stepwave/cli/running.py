@@ -134,8 +134,9 @@ def _variables(asked: Asked) -> tuple[Mapping[str, Value], list[Diagnostic]]:
     if text is not None and text.startswith("@"):
         try:
             text = Path(text[1:]).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as problem:
-            return {}, [error("cannot-read", f"`--vars {asked.vars}`: {problem}", Place(COMMAND_LINE))]
+        except (OSError, ValueError) as problem:
+            reason = (isinstance(problem, OSError) and problem.strerror) or str(problem)
+            return {}, [error("cannot-read", f"`--vars {asked.vars}`: {reason.lower()}", Place(COMMAND_LINE))]
     return read_variables(asked.var, text)
 
 

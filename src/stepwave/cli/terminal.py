@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
+from stat import S_IMODE
 
 from stepwave.core.diagnostics import Diagnostic
 from stepwave.core.style import Role, Style, can_show_unicode, make_style, wants_color
@@ -51,15 +52,20 @@ def write(text: str, output: str | None = None) -> int:
 
 
 def save(path: str, text: str) -> int:
-    """Replace a file in one step: a reader sees the old or the new one, a full disk leaves the old one."""
-    target = Path(path)
+    """Replace a file in one step: a reader sees the old or the new one, a full disk leaves the old one.
+
+    What a link leads to is replaced, not the link; a file that was there keeps its mode.
+    """
+    target = Path(os.path.realpath(path))
     try:
         if target.exists() and not target.is_file():  # /dev/stdout, a FIFO
             target.write_text(text, "utf-8", errors="backslashreplace")
             return 0
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            part.write_text(text, "utf-8", errors="backslashreplace")
+            part.write_text(text, "utf-8", errors="backslashreplace", newline="")
+            if target.exists():
+                part.chmod(S_IMODE(target.stat().st_mode))
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)

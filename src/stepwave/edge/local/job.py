@@ -242,13 +242,16 @@ class Job:
         self.deadline, self.give_up = now + 0.02, now + KILL_PATIENCE_S
 
     def signal_all(self, number: int) -> None:
-        below = descendants(os.getpid())
-        if not below and self.pid is not None:
+        """Signal everything below, until a walk finds nothing new: a process may have been forking just now."""
+        seen: set[int] = set()
+        while new := descendants(os.getpid()) - seen:
+            signal_each(new, number)
+            if number != signal.SIGCONT:
+                signal_each(new, signal.SIGCONT)
+            seen |= new
+        if not seen and self.pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, number)
-        signal_each(below, number)
-        if number != signal.SIGCONT:
-            signal_each(below, signal.SIGCONT)
+                os.killpg(self.pid, number)  # all that can be done where there is no /proc
 
     def runner_is_gone(self) -> None:
         self.slot.poll.unregister(self.slot.channel)

@@ -194,8 +194,8 @@ class Lines:
             case StepRetrying():
                 step = self._plan.steps.get(event.step)
                 last = f" of {step.retry.attempts}" if step else ""
-                when = f"{event.delay_s:.1f}s" if event.delay_s < 60 else duration(event.delay_s)
-                then = f"Retrying in {when} (attempt {event.attempt + 1}{last}): {style.word(event.reason)}"
+                which = f"attempt {event.attempt + 1}{last}"
+                then = f"Retrying in {duration(event.delay_s)} ({which}): {style.word(event.reason)}"
                 self._tell(style.retry, Role.WARN, event.step, then)
             case StepLeftProcesses():
                 names = ", ".join(style.word(name, 80) for name in event.processes[:5])
