@@ -41,4 +41,4 @@ bench: $(DEV_STAMP) ## measure against make, ninja and other runners
 	$(BIN)/python benchmarks/run.py
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

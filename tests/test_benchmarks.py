@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from benchmarks import comparisons, graphs, proof, table
 from benchmarks.graphs import Graph, Step, layered, leaves
 from benchmarks.measure import Contender, Ratio, Sample, race, ratio
-
 from stepwave import api
 
 SMALL = layered(3, 4, lambda id: ("/bin/echo", id))

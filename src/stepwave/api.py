@@ -170,6 +170,7 @@ def run(
     deselected: frozenset[str] = frozenset(),
     strict: bool = False,
     lenient: bool = False,
+    apart: bool = False,
     environ: Mapping[str, str] | None = None,
     courtesy: Sequence[Factory] = (),
     required: Sequence[Factory] = (),
@@ -178,7 +179,8 @@ def run(
 
     Returns a Summary whatever becomes of the steps; for a file that cannot be run it has exit code 2, no steps and the
     diagnostics. Raises only when the runner itself is broken (OSError: no folder for the logs; ListenerFailed).
-    `courtesy` listeners are muted when they fail, `required` ones end the run.
+    `apart` keeps every step's stdout apart from its stderr, for `result_document`. `courtesy` listeners are muted when
+    they fail, `required` ones end the run.
     """
     if not isinstance(source, Workflow):
         loaded = load(source, variables=variables, environ=environ, strict=strict)
@@ -192,6 +194,7 @@ def run(
         deselected=deselected,
         strict=strict,
         lenient=lenient,
+        apart=apart,
         environ=environ,
         courtesy=courtesy,
         required=required,
@@ -204,6 +207,7 @@ def run_plan(
     deselected: frozenset[str] = frozenset(),
     strict: bool = False,
     lenient: bool = False,
+    apart: bool = False,
     environ: Mapping[str, str] | None = None,
     courtesy: Sequence[Factory] = (),
     required: Sequence[Factory] = (),
@@ -227,7 +231,9 @@ def run_plan(
     with ExitStack() as closing:
         launcher = LocalLauncher(inbox, folder, zygote or start_early(environ))
         closing.callback(launcher.close)
-        preparation = Preparation(plan, environ=environ, run=run, run_folder=str(folder), now=now, lenient=lenient)
+        preparation = Preparation(
+            plan, environ=environ, run=run, run_folder=str(folder), now=now, lenient=lenient, apart=apart
+        )
         schedule = Schedule(plan, preparation, deselected=deselected, strict=strict)
         tally = Tally(plan)
         needed = [tally, *(make(plan, folder) for make in required)]

@@ -185,8 +185,9 @@ def test_what_init_config_writes_validates_and_runs(type: str, format: str, tmp_
     assert text.startswith("{" if format == "json" else "# yaml-language-server: $schema=")
     checked = stepwave("validate", "--strict", name, cwd=tmp_path)
     assert (checked.code, checked.err) == (0, "")
-    ran = stepwave("run", name, "--strict", cwd=tmp_path, env={"TMPDIR": str(tmp_path)})
-    assert ran.code == 0, ran.err
+    if format == "json":  # as YAML they are run by test_scaffold.py
+        ran = stepwave("run", name, "--strict", cwd=tmp_path, env={"TMPDIR": str(tmp_path)})
+        assert ran.code == 0, ran.err
     again = stepwave("init-config", name, "-t", "ci" if type != "ci" else "data", cwd=tmp_path)
     assert (again.code, again.out) == (2, "")
     assert again.err.startswith(f"error[file-exists]: `{name}` is already there\n")

@@ -29,8 +29,14 @@ def _offers(base: "Path", prefix: str, beginning: str) -> "Iterator[str]":  # ty
 
 def steps(context: typer.Context, incomplete: str) -> list[str]:
     """Step ids of the named file that begin with what has been typed."""
+    from pathlib import Path
+
     from stepwave import api
 
-    loaded = api.load(context.params.get("file") or "")
+    # A command line that ends in an option without its value has not been sorted into parameters yet.
+    file = next((word for word in (context.params.get("file"), *context.args) if word and word[0] != "-"), "")
+    if not Path(file).is_file():  # a FIFO would be waited for
+        return []
+    loaded = api.load(file)
     ids = [step.id for step in loaded.workflow.steps] if loaded.workflow else []
     return [id for id in ids if id.startswith(incomplete)]

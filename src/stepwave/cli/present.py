@@ -138,7 +138,7 @@ def _table(listed: Sequence[api.Listed]) -> list[str]:
         steps = str(one.steps) if one.steps is not None else "-"
         rows.append(
             (
-                one_line(one.name, 40) or "-",
+                _no_command(one_line(one.name, 40)) or "-",
                 one_line(one.version, 12) or "-",
                 steps,
                 one_line(one.path),
@@ -147,6 +147,11 @@ def _table(listed: Sequence[api.Listed]) -> list[str]:
         )
     widths = [max(cells(row[n]) for row in rows) for n in range(4)]
     return ["  ".join([*(pad(cell, w) for cell, w in zip(row, widths, strict=False)), row[4]]).rstrip() for row in rows]
+
+
+def _no_command(text: str) -> str:
+    """What begins a line must not begin as a command to a CI system does: `::error::`, `##[error]`."""
+    return f"\\x{ord(text[0]):02x}{text[1:]}" if text.startswith(("::", "##[")) else text
 
 
 def schema(name: str) -> int:
@@ -171,7 +176,7 @@ def init_config(output: str, *, type: str, format: str | None, force: bool) -> i
     text = scaffold(type, format)  # type: ignore[arg-type]
     if output == "-":
         return terminal.write(text)
-    if Path(output).exists() and not force:
+    if os.path.lexists(output) and not force:  # a link that leads nowhere is somebody's, too
         finding = error("file-exists", f"`{output}` is already there", Place("command line"), "--force overwrites it")
         terminal.tell_findings([finding], {}, "auto")
         return 2

@@ -90,6 +90,7 @@ def _run_plan(asked: Asked, plan: Plan, left_out: frozenset[str], zygote: "Zygot
         deselected=left_out,
         strict=asked.strict,
         lenient=asked.lenient,
+        apart=asked.json or asked.output is not None,
         courtesy=[_display(asked)],
         required=required,
         zygote=zygote,

@@ -34,7 +34,7 @@ class Preparation:
 
     `environ` is the caller's environment, `run` the run's id, `run_folder` where its logs lie (absolute), `now` its
     start in seconds since the epoch. With `lenient` a reference that leads nowhere becomes empty text instead of
-    failing the step.
+    failing the step. With `apart` every step's stdout is kept apart from its stderr, not only where it is referred to.
     """
 
     def __init__(
@@ -46,12 +46,14 @@ class Preparation:
         run_folder: str,
         now: float,
         lenient: bool = False,
+        apart: bool = False,
     ) -> None:
         self._plan = plan
         self._workflow = plan.workflow
         self._folder = plan.workflow.folder
         self._dollar = plan.workflow.dialect is not Dialect.CAMEL
         self._lenient = lenient
+        self._apart = apart
         self._run_folder = run_folder
         self._oversize: set[str] = set()
         self._facts: dict[str, dict[str, Value]] = {}
@@ -206,7 +208,7 @@ class Preparation:
             stdin=stdin,
             limits=step.limits,
             log=log_name(self._index[step.id], step.id, attempt),
-            keep_output=self._wanted.get(step.id, False),
+            keep_output=self._apart or self._wanted.get(step.id, False),
         )
         return launch, declared
 

@@ -135,8 +135,6 @@ class Job:
             setsigmask=[],
             setsigdef=_all_signals,
         )
-        for sink in {self.both, self.out}:
-            sink.started()
 
     def open_stdin(self) -> int:
         if self.stdin is None:
@@ -158,24 +156,20 @@ class Job:
         sinks = {sink.reader: sink for sink in (self.both, self.out)}
         for fd in sinks:
             poll.register(fd, select.POLLIN)
-        open_pipes = set(sinks)
         tree_gone = False
         while not tree_gone and not self.stuck:
             wait = None if self.deadline is None else max(0.0, self.deadline - time.monotonic()) * 1000
             for fd, _ in poll.poll(wait):
                 if fd in sinks:
-                    if not sinks[fd].move():
-                        poll.unregister(fd)
-                        open_pipes.discard(fd)
+                    sinks[fd].move()
                 elif fd == self.slot.channel:
                     self.obey()
                 elif signal.SIGTERM in drain(self.slot.wake):
                     self.runner_is_gone()
             tree_gone = self.reap()
-        for fd in open_pipes:
+        for fd, sink in sinks.items():
             poll.unregister(fd)
-            while sinks[fd].move() and not self.stuck and _readable(fd):
-                pass
+            sink.drain()
 
     def reap(self) -> bool:
         """Collect what has ended; True when nothing is left. Deals with what outlives the step's own process."""
@@ -281,10 +275,6 @@ class Job:
                     size,
                 ),
             )
-
-
-def _readable(fd: int) -> bool:
-    return bool(select.select([fd], [], [], 0)[0])
 
 
 def _nameless_file() -> int:

@@ -160,3 +160,4 @@ def main() -> None:
     os.closerange(control + 1, os.sysconf("SC_OPEN_MAX"))
     os.set_inheritable(control, False)
     serve_slots(socket.socket(fileno=control), _load_prctl())
+    os._exit(0)  # somebody waits for this; taking the interpreter apart takes 5 ms
