@@ -1,12 +1,24 @@
 """`python -m stepwave` is the command."""
 
+import os
 import sys
-from pathlib import Path
 
-# -m puts the current folder first, and with it any yaml.py or rich.py that lies there; the command does not.
-if sys.path and Path(sys.path[0]).resolve() == Path.cwd() and not Path(__file__).is_relative_to(Path.cwd()):
-    del sys.path[0]
 
-from stepwave.cli import main
+def _forget_the_current_folder() -> None:
+    """-m puts it first on sys.path, and with it any yaml.py or rich.py that lies there; the command does not.
+
+    Only what the interpreter has already loaded is imported up to here: everything else could come from that folder.
+    """
+    try:
+        here = os.getcwd()  # noqa: PTH109
+    except OSError:  # it has been removed
+        return
+    if sys.path[0] == here and not __file__.startswith(f"{here}{os.sep}stepwave{os.sep}"):
+        del sys.path[0]
+
+
+_forget_the_current_folder()
+
+from stepwave.cli import main  # noqa: E402
 
 main()

@@ -107,7 +107,7 @@ def test_ascii_where_the_locale_shows_no_more(env: dict[str, str], tmp_path: Pat
     checked = stepwave("validate", "flow.yaml", cwd=tmp_path, env=env)
     assert checked == (0, "OK flow.yaml: valid (1 step in 1 wave, camel dialect)\n", "")
     shown = stepwave("graph", "flow.yaml", "--format", "json", cwd=tmp_path, env=env)
-    assert json.loads(shown.out)["name"] == "Größe →"
+    assert json.loads(shown.out)["metadata"]["name"] == "Größe →"
 
 
 def test_a_terminal_gets_the_board_and_its_cursor_back(tmp_path: Path) -> None:
@@ -187,6 +187,32 @@ def test_names_are_shown_not_obeyed(tmp_path: Path) -> None:
     assert "[bold]" in shown.out
 
 
+CI = "::error::pwn"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["run", "flow.json"], marks=pytest.mark.xfail(strict=True, reason="lines of a pasted command")),
+        pytest.param(["run", "-n", "flow.json"], marks=pytest.mark.xfail(strict=True, reason="begins with the name")),
+        pytest.param(["graph", "flow.json"], marks=pytest.mark.xfail(strict=True, reason="begins with the name")),
+        ["validate", "flow.json"],
+        ["run", "flow.json", "--json"],
+        ["list"],
+    ],
+)
+def test_no_line_is_a_command_to_a_ci_system(words: list[str], tmp_path: Path) -> None:
+    """Neither a name nor what a step prints, or another is given of it, gets to the beginning of a line."""
+    steps = [
+        {"id": "a", "command": ["printf", "%s", f"x\n{CI}"]},
+        {"id": "b", "run": "echo {{steps.a.output}}; exit 1", "dependsOn": ["a"]},
+    ]
+    flow(tmp_path, json.dumps({"name": CI, "description": CI, "steps": steps}), "flow.json")
+    ended = stepwave(*words, cwd=tmp_path)
+    lines = (ended.out if "--json" not in words else "").split("\n") + ended.err.split("\n")
+    assert not [line for line in lines if line.lstrip().startswith("::")]
+
+
 # --- an environment with holes ---------------------------------------------------------------------------------
 
 
@@ -204,7 +230,7 @@ def test_a_state_folder_that_cannot_be(state: str, tmp_path: Path) -> None:
     flow(tmp_path, "{steps: [{id: a, run: touch ran}]}")
     ended = stepwave("run", "flow.yaml", cwd=tmp_path, env={"STEPWAVE_STATE_DIR": state})
     assert (ended.code, ended.out) == (3, "")
-    assert state.split("/below")[0] in ended.err
+    assert state.partition("/below")[0] in ended.err
     assert "the folder for the run's logs cannot be made" in ended.err
     assert "Errno" not in ended.err
     assert not (tmp_path / "ran").exists()
@@ -273,7 +299,8 @@ def test_closed_descriptors(closed: str, tmp_path: Path) -> None:
     """No pipe, log or result takes the place of a closed one."""
     flow(
         tmp_path,
-        "{steps: [{id: a, run: ls -l /proc/self/fd >fds; echo out}, {id: b, needs: a, run: 'echo {{steps.a.output}}'}]}",
+        "{steps: [{id: a, run: ls -l /proc/self/fd >fds; echo out},"
+        " {id: b, needs: a, run: 'echo {{steps.a.output}}'}]}",
     )
     closing = " ".join(f"{fd}{'<' if fd == '0' else '>'}&-" for fd in closed)
     ended = stepwave(
@@ -401,7 +428,7 @@ def test_started_with_signals_ignored_and_blocked(tmp_path: Path) -> None:
           - {id: state, run: "grep -E '^Sig(Blk|Ign)' /proc/self/status >state"}
           - {id: bad, run: exit 7}
           - {id: slow, timeout: 100ms, run: sleep 1000}
-          - {id: pipe, shell: bash, run: "yes | head -1; echo ${PIPESTATUS[0]} >pipe", allowedExitCodes: [0, 141]}
+          - {id: pipe, shell: bash, run: "yes | head -1", allowedExitCodes: [0, 141]}
         """,
     )
     command = (sys.executable, "-c", UNFIT, *MODULE)
@@ -412,9 +439,11 @@ def test_started_with_signals_ignored_and_blocked(tmp_path: Path) -> None:
         "state": ("completed", 0),
         "bad": ("failed", 7),
         "slow": ("timeout", None),
-        "pipe": ("completed", 0),
+        "pipe": ("completed", 141),
     }
-    assert set(re.findall(r"\t(\w+)", (tmp_path / "state").read_text())) == {"0" * 16}
+    masks = [int(mask, 16) for mask in re.findall(r"\t(\w+)", (tmp_path / "state").read_text())]
+    own = 0b11 << 31  # 32 and 33 belong to the C library, which sets them as it likes
+    assert [mask & ~own for mask in masks] == [0, 0]
 
 
 def test_ctrl_c_works_though_signals_were_blocked(tmp_path: Path) -> None:
@@ -460,12 +489,14 @@ def test_a_workflow_in_a_fifo(words: list[str], tmp_path: Path) -> None:
 def test_two_runs_of_one_file_at_once(tmp_path: Path) -> None:
     gates = [Gate(tmp_path, name) for name in "ab"]
     flow(tmp_path, "{steps: [{id: a, run: 'exec 9>$G.there; echo there >&9; read -r go <$G.go; echo $G'}]}")
-    with started("run", "flow.yaml", cwd=tmp_path, env={"G": "a"}) as one:
-        with started("run", "flow.yaml", cwd=tmp_path, env={"G": "b"}) as two:
-            for gate in gates:
-                gate.arrived()
-                gate.open()
-            assert (end(one).code, end(two).code) == (0, 0)
+    with (
+        started("run", "flow.yaml", cwd=tmp_path, env={"G": "a"}) as one,
+        started("run", "flow.yaml", cwd=tmp_path, env={"G": "b"}) as two,
+    ):
+        for gate in gates:
+            gate.arrived()
+            gate.open()
+        assert (end(one).code, end(two).code) == (0, 0)
     for gate in gates:
         gate.all_gone()
     logs = {path.read_text() for folder in run_folders(tmp_path) for path in folder.rglob("*.log")}

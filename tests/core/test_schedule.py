@@ -20,7 +20,8 @@ from stepwave.core.events import (
 from stepwave.core.graph import make_plan
 from stepwave.core.model import Backoff, FailurePolicy, Retry, Scheduling, StepType, StopRule
 from stepwave.core.prepare import Preparation
-from stepwave.core.schedule import Schedule, retry_delay
+from stepwave.core.retry import retry_delay
+from stepwave.core.schedule import Schedule
 from tests.core.world import Acts, World, cancelled, completed, failed, run, skipped, step, timeout, workflow
 
 NO = Acts(code=1)

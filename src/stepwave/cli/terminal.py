@@ -56,8 +56,8 @@ def save(path: str, text: str) -> int:
 
     What a link leads to is replaced, not the link; a file that was there keeps its mode.
     """
-    target = Path(os.path.realpath(path))
     try:
+        target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():  # /dev/stdout, a FIFO
             target.write_text(text, "utf-8", errors="backslashreplace")
             return 0

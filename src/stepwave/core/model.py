@@ -54,7 +54,7 @@ class Backoff(Enum):
 
 
 class Retry(NamedTuple):
-    """`attempts` counts the first one too. Delay before attempt n+1: see `schedule.retry_delay`."""
+    """`attempts` counts the first one too. Delay before attempt n+1: see `retry.retry_delay`."""
 
     attempts: int = 1
     delay_s: float = 0.0

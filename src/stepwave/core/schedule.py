@@ -11,13 +11,9 @@ Rule 5  Waves are labels. The barrier of `scheduling: waves` is one predicate, `
 """
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum
-from heapq import heappop, heappush
-from typing import NamedTuple
 
 from stepwave.core.admission import Admission
+from stepwave.core.alarms import Alarm, Alarms, Due
 from stepwave.core.events import (
     Event,
     Exited,
@@ -38,63 +34,12 @@ from stepwave.core.events import (
     StepStopping,
     Stop,
 )
-from stepwave.core.model import Backoff, FailurePolicy, Retry, Scheduling, Step, StepType
+from stepwave.core.model import FailurePolicy, Scheduling, StepType
 from stepwave.core.plan import Plan
 from stepwave.core.prepare import CannotPrepare, Preparation
+from stepwave.core.retry import retry_delay
 from stepwave.core.text import duration, signal_name
-
-
-class Phase(Enum):
-    """Where a step is. How it ended is its `Outcome`."""
-
-    PENDING = "pending"
-    READY = "queued"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    RETRYING = "retrying"
-    DONE = "done"
-
-
-moves = {
-    Phase.PENDING: {Phase.READY, Phase.DONE},
-    Phase.READY: {Phase.RUNNING, Phase.DONE},
-    Phase.RUNNING: {Phase.STOPPING, Phase.RETRYING, Phase.DONE},
-    Phase.STOPPING: {Phase.RETRYING, Phase.DONE},
-    Phase.RETRYING: {Phase.READY, Phase.DONE},
-    Phase.DONE: set(),
-}
-
-
-@dataclass(slots=True)
-class Track:
-    """What the schedule knows of one step."""
-
-    step: Step
-    waiting: int
-    """Needs that are not done."""
-    self_deciding: bool
-    """Its condition asks about success or failure, so a failure before it does not skip it unasked."""
-    phase: Phase = Phase.PENDING
-    bad_needs: list[str] = field(default_factory=list)
-    attempts: int = 0
-    queued_at: float = 0.0
-    queued_s: float = 0.0
-    started_at: float = 0.0
-    cause: tuple[Outcome, str] | None = None
-    last: Exited | None = None
-    passes: bool = False
-    """Done, and good enough for those who need it."""
-
-
-class Alarm(NamedTuple):
-    """Something falls due. Alarms are never taken back: a late one finds that its step has moved on."""
-
-    at: float
-    order: int
-    kind: str  # timeout | force | retry | deadline | gap
-    id: str
-    attempt: int
-
+from stepwave.core.track import Phase, Track
 
 _cancelled = "cancelled"
 _previous_failure = "Skipped due to previous failure"
@@ -127,8 +72,7 @@ class Schedule:
         self._held: dict[int, list[Track]] = {}
         self._settled: deque[Track] = deque()
         self._left = len(self._tracks)
-        self._alarms: list[Alarm] = []
-        self._alarm_count = 0
+        self._alarms = Alarms()
         self._paused_s = 0.0
         self._now = 0.0
         self._last_start: float | None = None
@@ -157,7 +101,7 @@ class Schedule:
             )
         )
         if self._workflow.timeout_s:
-            self._set_alarm(self._workflow.timeout_s, "deadline")
+            self._alarms.set(now + self._workflow.timeout_s, Due.DEADLINE)
         for id in self.plan.steps:
             if id in self._deselected:
                 self._finish(self._tracks[id], Outcome.SKIPPED, not_selected, passes=True)
@@ -179,7 +123,8 @@ class Schedule:
     @property
     def next_alarm(self) -> float | None:
         """When a `Tick` is wanted, on the scale of `now`; None: not before the next signal."""
-        return self._alarms[0].at + self._paused_s if self._alarms else None
+        first = self._alarms.first
+        return first.at + self._paused_s if first else None
 
     def phase(self, id: str) -> Phase:
         return self._tracks[id].phase
@@ -270,7 +215,7 @@ class Schedule:
         if track.attempts == 0:
             track.queued_at = self._now
             self._events.append(StepQueued(track.step.id))
-        self._move(track, Phase.READY)
+        track.move(Phase.READY)
         self._admission.add(track.step.id)
 
     def _dispatch(self) -> None:
@@ -288,18 +233,14 @@ class Schedule:
             return False
         if not self._gap_alarm:
             self._gap_alarm = True
-            self._set_alarm(self._last_start + gap - self._now, "gap")
+            self._alarms.set(self._last_start + gap, Due.GAP)
         return True
 
     # --- a step's life ------------------------------------------------------------------------------
 
-    def _move(self, track: Track, to: Phase) -> None:
-        assert to in moves[track.phase], f"{track.step.id}: {track.phase} -> {to}"
-        track.phase = to
-
     def _start(self, track: Track) -> None:
         step = track.step
-        self._move(track, Phase.RUNNING)
+        track.move(Phase.RUNNING)
         if track.attempts == 0:
             track.queued_s = self._now - track.queued_at
         track.attempts += 1
@@ -322,7 +263,7 @@ class Schedule:
         )
         self._orders.append(launch)
         if step.timeout_s:
-            self._set_alarm(step.timeout_s, "timeout", track)
+            self._alarms.set(self._now + step.timeout_s, Due.TIMEOUT, step.id, track.attempts)
 
     def _run_inside(self, track: Track) -> None:
         """A step without a process of its own ends as soon as it starts."""
@@ -364,8 +305,8 @@ class Schedule:
         if again and track.attempts < track.step.retry.attempts and not self._is_stopping:
             delay_s = retry_delay(track.step.retry, track.attempts, track.step.id)
             self._events.append(StepRetrying(track.step.id, track.attempts, delay_s, reason))
-            self._move(track, Phase.RETRYING)
-            self._set_alarm(delay_s, "retry", track)
+            track.move(Phase.RETRYING)
+            self._alarms.set(self._now + delay_s, Due.RETRY, track.step.id, track.attempts)
             return
         tolerated = track.step.continue_on_error
         policy = track.step.on_failure or self._workflow.on_failure
@@ -393,7 +334,7 @@ class Schedule:
             self._admission.remove(track.step.id)
         started = track.attempts > 0
         end = track.last
-        self._move(track, Phase.DONE)
+        track.move(Phase.DONE)
         track.passes = passes
         finished = StepFinished(
             step=track.step.id,
@@ -422,12 +363,12 @@ class Schedule:
         return self._aborting or self._interrupt is not None or self._timed_out
 
     def _stop(self, track: Track, outcome: Outcome, reason: str) -> None:
-        self._move(track, Phase.STOPPING)
+        track.move(Phase.STOPPING)
         track.cause = (outcome, reason)
         rule = track.step.stop
         self._events.append(StepStopping(track.step.id, track.attempts, reason))
         self._orders.append(Stop(track.step.id, track.attempts, rule))
-        self._set_alarm(rule.grace_s, "force", track)
+        self._alarms.set(self._now + rule.grace_s, Due.FORCE, track.step.id, track.attempts)
 
     def _stop_siblings(self, failed: Track) -> None:
         """isolateErrors: false. Same wave: what runs is cancelled, what waits is skipped, shielded steps go on."""
@@ -490,47 +431,28 @@ class Schedule:
 
     # --- time ---------------------------------------------------------------------------------------
 
-    def _set_alarm(self, delay_s: float, kind: str, track: Track | None = None) -> None:
-        self._alarm_count += 1
-        id, attempt = (track.step.id, track.attempts) if track else ("", 0)
-        heappush(self._alarms, Alarm(self._now + delay_s, self._alarm_count, kind, id, attempt))
-
     def _ring(self) -> None:
-        answers: dict[str, Callable[[Alarm], None]] = {
-            "timeout": self._timeout_due,
-            "force": self._force_due,
-            "retry": self._retry_due,
-            "gap": self._gap_due,
-            "deadline": lambda _: self._run_out_of_time(),
-        }
-        while self._alarms and self._alarms[0].at <= self._now:
-            alarm = heappop(self._alarms)
-            answers[alarm.kind](alarm)
-        while self._alarms and self._is_stale(self._alarms[0]):
-            heappop(self._alarms)
+        while (alarm := self._alarms.first) and alarm.at <= self._now:
+            self._alarms.drop()
+            if alarm.due is Due.DEADLINE:
+                self._run_out_of_time()
+            elif alarm.due is Due.GAP:
+                self._gap_alarm = False
+            else:
+                self._fall_due(alarm, self._tracks[alarm.step])
+        # One whose step has ended is dropped early, so that the run does not wake up for nothing.
+        while (alarm := self._alarms.first) and alarm.step and self._tracks[alarm.step].phase is Phase.DONE:
+            self._alarms.drop()
 
-    def _is_stale(self, alarm: Alarm) -> bool:
-        """Its step has ended: dropped early, so that the run does not wake up for nothing."""
-        return bool(alarm.id) and self._tracks[alarm.id].phase is Phase.DONE
-
-    def _current(self, alarm: Alarm, *phases: Phase) -> Track | None:
-        track = self._tracks[alarm.id]
-        return track if track.attempts == alarm.attempt and track.phase in phases else None
-
-    def _timeout_due(self, alarm: Alarm) -> None:
-        if track := self._current(alarm, Phase.RUNNING):
+    def _fall_due(self, alarm: Alarm, track: Track) -> None:
+        if track.attempts != alarm.attempt:
+            return
+        if alarm.due is Due.TIMEOUT and track.phase is Phase.RUNNING:
             self._stop(track, Outcome.TIMEOUT, f"timed out after {duration(track.step.timeout_s or 0.0)}")
-
-    def _force_due(self, alarm: Alarm) -> None:
-        if track := self._current(alarm, Phase.STOPPING):
+        elif alarm.due is Due.FORCE and track.phase is Phase.STOPPING:
             self._force(track)
-
-    def _retry_due(self, alarm: Alarm) -> None:
-        if track := self._current(alarm, Phase.RETRYING):
+        elif alarm.due is Due.RETRY and track.phase is Phase.RETRYING:
             self._make_ready(track)
-
-    def _gap_due(self, alarm: Alarm) -> None:
-        self._gap_alarm = False
 
     # --- the end ------------------------------------------------------------------------------------
 
@@ -549,18 +471,3 @@ class Schedule:
         if self._strict and self._tolerated:
             return Status.FAILED, 1, f"{self._tolerated} tolerated failure(s), and --strict tolerates none"
         return Status.COMPLETED, 0, None
-
-
-def retry_delay(retry: Retry, failed_attempts: int, id: str) -> float:
-    """Seconds before the attempt that follows `failed_attempts` failed ones.
-
-    fixed: d; linear: d x n; exponential: d x 2^(n-1); each at most `max_delay_s`. With `jitter` times a factor in
-    0.5..1.5 that depends only on the step and the attempt, so that a schedule stays reproducible.
-    """
-    n = failed_attempts
-    factor = {Backoff.FIXED: 1.0, Backoff.LINEAR: float(n), Backoff.EXPONENTIAL: 2.0 ** min(n - 1, 62)}
-    delay = min(retry.delay_s * factor[retry.backoff], retry.max_delay_s)
-    if retry.jitter:
-        spread = sum(ord(c) * 31**i for i, c in enumerate(f"{id}#{n}"[-12:])) % 1000
-        delay *= 0.5 + spread / 999
-    return delay

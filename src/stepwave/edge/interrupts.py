@@ -33,6 +33,7 @@ class Interrupts:
         self._before: dict[int, Any] = {}
         self._reader = self._writer = -1
         self._wakeup_before = -1
+        self._mask: set[signal.Signals | int] = set()
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
@@ -45,6 +46,8 @@ class Interrupts:
             if number != signal.SIGINT and signal.getsignal(number) is signal.SIG_IGN:
                 continue
             self._before[number] = signal.signal(number, _nothing)
+        # Whoever started us may have had them blocked, and left them so: then nobody could ever stop the run.
+        self._mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)
         self._inbox.watch(self._reader, self._read)
         return self
 
@@ -75,6 +78,7 @@ class Interrupts:
         if self._reader < 0:
             return
         self._inbox.unwatch(self._reader)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         for number, handler in self._before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         signal.set_wakeup_fd(self._wakeup_before)
