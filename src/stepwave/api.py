@@ -318,8 +318,8 @@ def result_document(summary: "Summary") -> dict[str, Any]:
 
     outputs: dict[str, str] = {}
     for step in summary.steps:
-        if step.stdout_log and (text := head_text(Path(summary.folder) / step.stdout_log)) is not None:
-            outputs[step.id] = text
+        if step.argv:  # a log is made with its first byte: one that is not there is an output of nothing
+            outputs[step.id] = (step.stdout_log and head_text(Path(summary.folder) / step.stdout_log)) or ""
     return document(summary, summary.folder, outputs)
 
 

@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -83,7 +84,8 @@ def started(
     process = subprocess.Popen([*command, *map(str, words)], cwd=cwd, env=environ, **{**options, **popen})
     try:
         yield process
-        assert survivors(environ[MARK], but=process.pid) == [] or process.returncode is None
+        if process.returncode is not None:
+            assert_alone(environ[MARK], at_once=process.returncode >= 0)
     finally:
         if process.poll() is None:
             process.kill()
@@ -101,11 +103,19 @@ def end(process: subprocess.Popen[bytes]) -> Ended:
     return ended
 
 
-def survivors(mark: str, but: int | None = None) -> list[str]:
+def assert_alone(mark: str, at_once: bool = True) -> None:
+    """Nothing with this mark is alive; of a command that was killed, soon."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not at_once and survivors(mark) and time.monotonic() < give_up:
+        select.select([], [], [], 0.01)
+    assert survivors(mark) == []
+
+
+def survivors(mark: str) -> list[str]:
     """The living processes that carry the mark in their environment or on their command line."""
     found = []
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) in {os.getpid(), but}:
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         with suppress(OSError):
             state = (entry / "stat").read_text().rpartition(")")[2].split()[0]

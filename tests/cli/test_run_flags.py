@@ -221,6 +221,27 @@ def test_variables_from_the_command_line(tmp_path: Path) -> None:
             """,
         ),
         (
+            ["--output", "./flow.yaml"],
+            """
+            error[cannot-write]: `--output`: `./flow.yaml` is the workflow itself
+             --> command line
+            """,
+        ),
+        (
+            ["--events", "flow.yaml"],
+            """
+            error[cannot-write]: `--events`: `flow.yaml` is the workflow itself
+             --> command line
+            """,
+        ),
+        (
+            ["--events", "x", "--output", "./x"],
+            """
+            error[conflicting-options]: `--output` and `--events` name the same file
+             --> command line
+            """,
+        ),
+        (
             ["--vars", "@missing.json"],
             """
             error[cannot-read]: `--vars @missing.json`: no such file or directory
@@ -237,6 +258,7 @@ def test_a_bad_option_is_told_and_nothing_runs(words: list[str], told: str, tmp_
     assert findings + "\n" == say(told)
     assert count.startswith("1 error")
     assert [path.name for path in tmp_path.iterdir()] == ["flow.yaml"]
+    assert (tmp_path / "flow.yaml").read_text() == "steps: [{id: test, run: touch ran}]"
 
 
 @pytest.mark.parametrize(
@@ -412,13 +434,13 @@ def test_json_is_one_document_and_output_is_the_same(tmp_path: Path) -> None:
         "bad": {
             "success": False,
             "status": "failed",
-            "output": "a\nb\n",
+            "output": "",
             "error": "exit code 7",
             "parallelGroup": 1,
             "exitCode": 7,
             "signal": None,
             "attempts": 1,
-            "stdoutPath": f"{logs}/00002-bad.log",
+            "stdoutPath": f"{logs}/00002-bad.out",
             "stderrPath": f"{logs}/00002-bad.log",
             "tolerated": False,
             "skipReason": None,
@@ -446,6 +468,15 @@ def test_json_is_one_document_and_output_is_the_same(tmp_path: Path) -> None:
 def _without_times(step: dict[str, Any]) -> dict[str, Any]:
     changing = ("executionTime", "queueMs", "startedAt", "endedAt", "pid")
     return {key: value for key, value in step.items() if key not in changing}
+
+
+def test_output_to_standard_output_is_json(tmp_path: Path) -> None:
+    flow(tmp_path, "{steps: [{id: a, run: echo hi}]}")
+    for words in (["-o", "-"], ["--output=-", "--json"]):
+        ended = stepwave("run", "flow.yaml", *words, cwd=tmp_path)
+        assert ended.code == 0
+        assert result(ended)["success"] is True
+    assert not (tmp_path / "-").exists()
 
 
 def test_json_of_what_was_refused_is_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`stepwave run`: from what was typed to the exit code."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -111,8 +112,8 @@ def _close(asked: Asked, plan: Plan, summary: Summary) -> int:
     if asked.json or asked.output is not None:
         text = json.dumps(api.result_document(summary), indent=2, ensure_ascii=False) + "\n"
         if asked.output is not None:
-            written = terminal.save(asked.output, text)
-        if asked.json:
+            written = terminal.write(text, asked.output)
+        if asked.json and asked.output != "-":
             written = max(written, terminal.write(text))
     return summary.exit_code or written
 
@@ -153,9 +154,21 @@ def _check_options(asked: Asked) -> list[Diagnostic]:
         )
     if asked.keep_going and asked.fail_fast:
         found.append(error("conflicting-options", "`--keep-going` and `--fail-fast` exclude each other", here))
-    if asked.output is not None and (problem := terminal.can_write(asked.output)):
+    if asked.output not in (None, "-") and (problem := terminal.can_write(asked.output)):
         found.append(error("cannot-write", f"`--output`: {problem}", here))
+    for option, path in (("--output", asked.output), ("--events", asked.events)):
+        if path is not None and _is_same_file(path, asked.file):
+            found.append(error("cannot-write", f"`{option}`: `{path}` is the workflow itself", here))
+    if asked.output is not None and asked.events is not None and _is_same_file(asked.output, asked.events):
+        found.append(error("conflicting-options", "`--output` and `--events` name the same file", here))
     return found
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    """Whether writing the one would change the other; devices may be shared."""
+    if os.path.realpath(one) != os.path.realpath(other):
+        return False
+    return not os.path.exists(one) or os.path.isfile(one)  # noqa: PTH110, PTH113
 
 
 def _check_steps(asked: Asked, workflow: Workflow) -> list[Diagnostic]:
