@@ -517,7 +517,6 @@ def test_quiet_success(tmp_path: Path) -> None:
     assert (ended.code, ended.out, normal(ended.err)) == (0, "", "✓ Workflow complete in <t>\n")
 
 
-@pytest.mark.xfail(strict=True, reason="the table and the statistics are neither failures nor the verdict")
 def test_quiet_failure(tmp_path: Path) -> None:
     flow(tmp_path, THREE)
     ended = stepwave("run", "flow.yaml", "--quiet", cwd=tmp_path)
@@ -540,7 +539,6 @@ def test_quiet_failure(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="output that another step reads is shown twice")
 def test_verbose(tmp_path: Path) -> None:
     flow(tmp_path, THREE)
     ended = stepwave("run", "flow.yaml", "-j", "2", "--verbose", cwd=tmp_path)

@@ -159,7 +159,8 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result document to a file.")
     ] = None,
     events: Annotated[
-        str | None, typer.Option("--events", metavar="FILE", help="Write every event, a line of JSON each (NDJSON).")
+        str | None,
+        typer.Option("--events", metavar="FILE", help="Every event as a line of JSON (NDJSON); `-`: to stdout."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Failures and the verdict only.")] = False,
     verbose: Annotated[

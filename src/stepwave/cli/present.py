@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stepwave import __version__, api
 from stepwave.cli import terminal
-from stepwave.core.diagnostics import Diagnostic, Place, error, has_errors
+from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, error, has_errors
 from stepwave.core.text import harmless, one_line, plural
 
 
@@ -102,7 +102,7 @@ def graph(file: str, *, format: str, output: str | None, name: str | None, color
 
 def list_workflows(path: str, *, json: bool) -> int:
     if not Path(path).is_dir():
-        finding = error("cannot-read", f"`{path}` is not a folder", Place("command line"))
+        finding = error("cannot-read", f"`{path}` is not a folder", Place(COMMAND_LINE))
         terminal.tell_findings([finding], {}, "auto")
         return 2
     listed = api.list_workflows(path)
@@ -177,13 +177,13 @@ def init_config(output: str, *, type: str, format: str | None, force: bool) -> i
     if output == "-":
         return terminal.write(text)
     if os.path.lexists(output) and not force:  # a link that leads nowhere is somebody's, too
-        finding = error("file-exists", f"`{output}` is already there", Place("command line"), "--force overwrites it")
+        finding = error("file-exists", f"`{output}` is already there", Place(COMMAND_LINE), "--force overwrites it")
         terminal.tell_findings([finding], {}, "auto")
         return 2
     try:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        finding = error("cannot-write", f"`{output}`: {(problem.strerror or '').lower()}", Place("command line"))
+        finding = error("cannot-write", f"`{output}`: {(problem.strerror or '').lower()}", Place(COMMAND_LINE))
         terminal.tell_findings([finding], {}, "auto")
         return 2
     if (code := terminal.save(output, text)) == 0:

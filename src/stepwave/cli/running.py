@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from stepwave import api
 from stepwave.cli import terminal
 from stepwave.core import adjust
-from stepwave.core.diagnostics import Diagnostic, Place, Severity, error, has_errors
+from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, Severity, error, has_errors
 from stepwave.core.model import FailurePolicy, Value, Workflow
 from stepwave.core.plan import Plan
 from stepwave.core.summary import Summary
 from stepwave.core.units import is_bare_number, seconds_of
-from stepwave.core.variables import COMMAND_LINE, read_variables
+from stepwave.core.variables import read_variables
 
 if TYPE_CHECKING:
     from stepwave.edge.local.zygote import Zygote
@@ -79,7 +79,7 @@ def _run_plan(asked: Asked, plan: Plan, left_out: frozenset[str], zygote: "Zygot
     required = []
     if asked.events is not None:
         try:
-            required.append(api.event_file(asked.events))
+            required.append(api.event_file("/dev/stdout" if asked.events == "-" else asked.events))
         except OSError as problem:
             finding = error(
                 "cannot-write", f"`{asked.events}`: {(problem.strerror or '').lower()}", Place(COMMAND_LINE)
@@ -125,7 +125,7 @@ def _report(asked: Asked, plan: Plan, summary: Summary) -> list[str]:
     if asked.quiet and summary.success:
         return verdict(summary, style)
     tails = {step.id: api.log_tail(summary, step) for step in shown_in_full(summary)}
-    return ["", *closing(summary, plan, tails, summary.folder, style, terminal.width())]
+    return ["", *closing(summary, plan, tails, summary.folder, style, terminal.width(), brief=asked.quiet)]
 
 
 # --- what was typed ------------------------------------------------------------------------------------
@@ -161,6 +161,8 @@ def _check_options(asked: Asked) -> list[Diagnostic]:
             found.append(error("cannot-write", f"`{option}`: `{path}` is the workflow itself", here))
     if asked.output is not None and asked.events is not None and _is_same_file(asked.output, asked.events):
         found.append(error("conflicting-options", "`--output` and `--events` name the same file", here))
+    if asked.events == "-" and (asked.json or asked.output == "-"):
+        found.append(error("conflicting-options", "standard output can take the events or the result, not both", here))
     return found
 
 

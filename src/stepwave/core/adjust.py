@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from stepwave.core.diagnostics import Diagnostic, Place, did_you_mean, error
+from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, did_you_mean, error
 from stepwave.core.model import FailurePolicy, Step, Workflow
-from stepwave.core.variables import COMMAND_LINE
 
 
 def with_timeout(workflow: Workflow, timeout_s: float | None) -> Workflow:

@@ -147,9 +147,9 @@ def _pick(r: Reading, root: Mapping, named: Mapping, name: str | None) -> tuple[
         name = names[0]
     if name is None or name not in names:
         shown = ", ".join(quoted(key) for key in names[:20]) + (" …" if len(names) > 20 else "")
-        told = "this file holds several workflows" if name is None else f"there is no workflow {quoted(name)}"
+        told = "this file holds several workflows" if name is None else f"there is no workflow {quoted(name)} among"
         help = (r.did_you_mean(name, names) if name else None) or "pick one with `--name`"
-        r.error("which-workflow", f"{told}: {shown}", root.keys["workflows"], help)
+        r.error("which-workflow", f"{told}{':' if name is None else ''} {shown}", root.keys["workflows"], help)
         return None
     picked = named.entries[name]
     if not isinstance(picked, Mapping):

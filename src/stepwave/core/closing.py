@@ -34,15 +34,17 @@ def closing(
     folder: str,
     style: Style,
     width: int,
+    *,
+    brief: bool = False,
 ) -> list[str]:
-    """The whole report, painted as `style` says, one item a line.
+    """The whole report, painted as `style` says, one item a line; `brief`: only failures and the verdict.
 
     `tails` holds the last lines of the logs of `shown_in_full(summary)`; `folder` is the run's. `width` is
     the number of columns to keep to; commands, the paths of logs and the verdict are never cut.
     """
     width = max(width, 20)
-    lines = _table(summary, style, width)
-    if summary.statistics.max_concurrent_steps:
+    lines = [] if brief else _table(summary, style, width)
+    if summary.statistics.max_concurrent_steps and not brief:
         lines += ["", *_statistics(summary, plan, style, width)]
     lines += _failures(summary, plan, tails, folder, style, width)
     return [*lines, "", *verdict(summary, style), *_where(summary, folder, style)]
@@ -334,8 +336,11 @@ def _fed(command: str, step: Step | None, folder: str, style: Style) -> str:
 _unshowable = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+_ci_command = re.compile(r"\n\s*(?:::|##\[)")  # a line that a CI system would obey
+
+
 def _shell_word(text: str, style: Style) -> str:
-    if not _unshowable.search(text) and (style.unicode or text.isascii()):
+    if not _unshowable.search(text) and not _ci_command.search(text) and (style.unicode or text.isascii()):
         return shlex.quote(text)
     return "$'" + "".join(_escaped(char, style) for char in text) + "'"
 

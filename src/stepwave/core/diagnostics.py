@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
+COMMAND_LINE = "command line"
+"""The path of a place that is in no file."""
+
 
 class Severity(Enum):
     ERROR = "error"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from stepwave.core.model import Step, StepType
 from stepwave.core.plan import Plan
-from stepwave.core.prepare import CannotPrepare, Preparation
+from stepwave.core.prepare import Preparation
 from stepwave.core.text import duration, harmless, one_line, plural
 
 
@@ -48,12 +48,7 @@ def _step(step: Step, preparation: Preparation) -> Iterator[str]:
 
 
 def _command(step: Step, preparation: Preparation) -> Iterator[str]:
-    try:
-        launch, declared = preparation.launch(step, 1)
-        argv, cwd, env = launch.argv, launch.cwd, declared
-    except CannotPrepare:
-        argv = (*step.argv, step.script) if step.script is not None else step.argv
-        cwd, env = step.cwd, dict(step.env)
+    argv, cwd, env = preparation.preview(step)
     first, *rest = harmless(shlex.join(argv)).split("\n")
     yield f"    command  {first}"
     for line in rest:

@@ -51,7 +51,9 @@ def why_it_ended(step: StepFinished | StepResult, style: Style) -> str:
     reason = step.reason or ""
     if step.outcome is Outcome.TIMEOUT and reason.startswith("timed out"):
         return ""
-    if not reason and step.exit_code is not None:
+    if step.outcome is Outcome.CANCELLED:
+        reason = reason.removeprefix("cancelled").strip(" ()")
+    elif not reason and step.exit_code is not None:
         reason = f"exit code {step.exit_code}"
     if not reason and step.signal is not None:
         reason = f"ended by signal {step.signal}"

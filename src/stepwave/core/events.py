@@ -22,6 +22,11 @@ class Outcome(Enum):
     CANCELLED = "cancelled"
 
 
+BY_CONDITION = "Skipped due to condition"
+NOT_SELECTED = "not selected"
+"""The two reasons for which a step is skipped that are nobody's failure."""
+
+
 class Status(Enum):
     """How a run ended."""
 
@@ -48,7 +53,8 @@ class Exited(NamedTuple):
     Exactly one of `code`, `signal` and `problem` is set: an exit status, the number of the signal that ended it,
     or why it could not be started (or was lost). `stopped`: it ended because we ordered a `Stop`; an exit that
     came before the order arrived is not stopped. `stdout` and `stderr` are what it wrote, where `Launch.keep_output`
-    asked, and None when that was more than 64 KiB. `log_bytes` is the size of its log. `left` names processes that were
+    asked, and None when that was more than 64 KiB. `log_bytes` is the size of its log, `stdout_bytes` of the part
+    that came from stdout, where that was kept apart. `left` names processes that were
     still alive when its own process ended, and were killed.
     """
 
@@ -63,6 +69,7 @@ class Exited(NamedTuple):
     stdout: str | None = None
     stderr: str | None = None
     log_bytes: int = 0
+    stdout_bytes: int = 0
     left: tuple[str, ...] = ()
 
 
@@ -203,6 +210,8 @@ class StepFinished(NamedTuple):
     usage: Usage | None = None
     log_bytes: int = 0
     """Size of the last attempt's log; with 0 there is no such file."""
+    stdout_bytes: int = 0
+    """How much of it was written to stdout, where that was kept apart; with 0 there is no such file."""
 
 
 class RunStopping(NamedTuple):

@@ -169,7 +169,7 @@ class Preparation:
     # --- commands -----------------------------------------------------------------------------------
 
     def launch(self, step: Step, attempt: int) -> tuple[Launch, dict[str, str | None]]:
-        """The order to start, and the part of its environment that the file declares.
+        """The order to start, and the part of its environment that the file declares or the command names.
 
         Raises CannotPrepare when a reference leads nowhere.
         """
@@ -177,6 +177,16 @@ class Preparation:
             return self._launch(step, attempt)
         except (ExpressionError, Unresolved) as problem:
             raise CannotPrepare(_sentence(problem)) from None
+
+    def preview(self, step: Step) -> tuple[tuple[str, ...], str, dict[str, str | None]]:
+        """Words, folder and declared environment of the first attempt; as they stand in the file where they hang on a
+        step that has not run."""
+        try:
+            launch, declared = self._launch(step, 1)
+            return launch.argv, launch.cwd, declared
+        except (ExpressionError, Unresolved):
+            argv = step.argv if step.script is None else (*step.argv, step.script)
+            return argv, self._absolute(step.cwd), {**self._workflow.env, **step.env}
 
     def _launch(self, step: Step, attempt: int) -> tuple[Launch, dict[str, str | None]]:
         declared = {**self._workflow.env, **step.env}
@@ -199,17 +209,20 @@ class Preparation:
         for word in argv:
             if "\0" in word:
                 raise ExpressionError("an argument holds a NUL byte, which no program can be given", 0)
+        ours = self._runner_env(step)
         launch = Launch(
             step=step.id,
             attempt=attempt,
             argv=argv,
             cwd=self._absolute(cwd),
-            env={**declared, **self._runner_env(step)},
+            env={**declared, **ours},
             stdin=stdin,
             limits=step.limits,
             log=log_name(self._index[step.id], step.id, attempt),
             keep_output=self._apart or self._wanted.get(step.id, False),
         )
+        if any("WORKFLOW_" in word for word in argv):
+            declared |= {name: value for name, value in ours.items() if any(name in word for word in argv)}
         return launch, declared
 
     def _is_plain(self, step: Step) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from unicodedata import category, east_asian_width
 
-from stepwave.core.diagnostics import Diagnostic, Place, Severity, in_order
+from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, Severity, in_order
 from stepwave.core.text import harmless, one_line, plural
 
 Paint = Callable[[str, str], str]
@@ -151,7 +151,10 @@ def _totals(diagnostics: Sequence[Diagnostic]) -> str:
     counts = {severity: _count(diagnostics, severity) for severity in nouns}
     words = ", ".join(plural(n, nouns[severity]) for severity, n in counts.items() if n)
     paths = {d.place.path for d in diagnostics}
-    return f"{words} in {_flat(paths.pop()) if len(paths) == 1 else f'{len(paths)} files'}"
+    if len(paths) > 1:
+        return f"{words} in {len(paths)} places" if COMMAND_LINE in paths else f"{words} in {len(paths)} files"
+    path = paths.pop()
+    return f"{words} on the {path}" if path == COMMAND_LINE else f"{words} in {_flat(path)}"
 
 
 def _count(diagnostics: Sequence[Diagnostic], severity: Severity) -> int:

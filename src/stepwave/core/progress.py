@@ -12,7 +12,6 @@ from stepwave.core.events import (
     StepRetrying,
     StepStarted,
     StepStopping,
-    stdout_log,
 )
 from stepwave.core.plan import Plan
 
@@ -24,7 +23,7 @@ class Running:
     slot: int
     attempt: int
     since_s: float
-    logs: tuple[str, ...]
+    log: str
     stopping: str = ""
     stamp: tuple[int, ...] = ()
     said: str = ""
@@ -80,8 +79,7 @@ class Progress:
         self.retrying.pop(event.step, None)
         slot = heappop(self._free_slots) if self._free_slots else self.slots_used
         self.slots_used = max(self.slots_used, slot + 1)
-        logs = (stdout_log(event.log), event.log) if event.keep_output else (event.log,)
-        self.running[event.step] = Running(slot, event.attempt, elapsed_s, logs if event.log else ())
+        self.running[event.step] = Running(slot, event.attempt, elapsed_s, event.log)
         self._hold(event.step, 1)
 
     def _leave(self, step: str) -> None:

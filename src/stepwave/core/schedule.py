@@ -15,6 +15,8 @@ from collections import deque
 from stepwave.core.admission import Admission
 from stepwave.core.alarms import Alarm, Alarms, Due
 from stepwave.core.events import (
+    BY_CONDITION,
+    NOT_SELECTED,
     Event,
     Exited,
     Interrupted,
@@ -43,7 +45,6 @@ from stepwave.core.track import Phase, Track
 
 _cancelled = "cancelled"
 _previous_failure = "Skipped due to previous failure"
-not_selected = "not selected"
 
 
 class Schedule:
@@ -104,7 +105,7 @@ class Schedule:
             self._alarms.set(now + self._workflow.timeout_s, Due.DEADLINE)
         for id in self.plan.steps:
             if id in self._deselected:
-                self._finish(self._tracks[id], Outcome.SKIPPED, not_selected, passes=True)
+                self._finish(self._tracks[id], Outcome.SKIPPED, NOT_SELECTED, passes=True)
         for track in self._tracks.values():
             if track.waiting == 0 and track.phase is Phase.PENDING:
                 self._consider(track)
@@ -209,7 +210,7 @@ class Schedule:
         if holds:
             self._make_ready(track)
         else:
-            self._finish(track, Outcome.SKIPPED, "Skipped due to condition", passes=True)
+            self._finish(track, Outcome.SKIPPED, BY_CONDITION, passes=True)
 
     def _make_ready(self, track: Track) -> None:
         if track.attempts == 0:
@@ -349,6 +350,7 @@ class Schedule:
             pid=end.pid if end else None,
             usage=end.usage if end else None,
             log_bytes=end.log_bytes if end else 0,
+            stdout_bytes=end.stdout_bytes if end else 0,
         )
         self._events.append(finished)
         self._preparation.learn(finished, end)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from stepwave.core.diagnostics import Diagnostic
-from stepwave.core.events import Outcome, Status
+from stepwave.core.events import BY_CONDITION, NOT_SELECTED, Outcome, Status
 from stepwave.core.model import nothing
 
 
@@ -34,8 +34,9 @@ class StepResult(NamedTuple):
 
     @property
     def success(self) -> bool:
-        """Completed, or skipped because its own condition said so."""
-        return self.outcome in (Outcome.COMPLETED, Outcome.SKIPPED) and not self.is_failure
+        """Completed, or skipped because its own condition or the command line said so."""
+        skipped = self.outcome is Outcome.SKIPPED and self.reason in (BY_CONDITION, NOT_SELECTED)
+        return self.outcome is Outcome.COMPLETED or skipped
 
     @property
     def is_failure(self) -> bool:

@@ -157,7 +157,7 @@ class Tally:
             argv=start.argv if start else (),
             cwd=start.cwd if start else "",
             env=start.env if start else {},
-            stdout_log=stdout_log(log) if log and start and start.keep_output else log,
+            stdout_log=_stdout_log(start, end) if start else None,
             stderr_log=log,
         )
 
@@ -188,6 +188,12 @@ class Tally:
             path.append(last)
             ran = [need for need in self._plan.steps[last].needs if need in self._starts and need in self._ends]
         return tuple(reversed(path))
+
+
+def _stdout_log(start: StepStarted, end: StepFinished) -> str | None:
+    if start.keep_output:
+        return stdout_log(start.log) if end.stdout_bytes else None
+    return start.log if end.log_bytes else None
 
 
 def saved_percent(wall_s: float, sequential_s: float) -> int:

@@ -3,10 +3,9 @@
 import json
 from collections.abc import Iterable
 
-from stepwave.core.diagnostics import Diagnostic, Place, error
+from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, error
 from stepwave.core.model import Value
 
-COMMAND_LINE = "command line"
 invalid_format = 'Invalid variables format. Use JSON format: {"key": "value"}'
 
 
@@ -16,7 +15,7 @@ def read_variables(pairs: Iterable[str], text: str | None) -> tuple[dict[str, Va
     variables: dict[str, Value] = {}
     if text is not None:
         try:
-            value = json.loads(text)
+            value = json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):
@@ -30,6 +29,10 @@ def read_variables(pairs: Iterable[str], text: str | None) -> tuple[dict[str, Va
         else:
             found.append(_wrong(f"`--var {pair}` is not of the form KEY=VALUE", "for example: --var env=staging"))
     return variables, found
+
+
+def _refuse(constant: str) -> Value:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _wrong(message: str, help: str) -> Diagnostic:

@@ -255,26 +255,21 @@ class Job:
     # reporting
 
     def report(self, problem: str | None = None) -> None:
-        problem = problem or self.both.problem or self.out.problem
-        kept = None
-        if self.out is not self.both:
-            kept = (bytes(self.out.kept), bytes(self.both.kept))
-        size = self.both.size + (self.out.size if self.out is not self.both else 0)
+        apart = self.out is not self.both
+        message = (
+            self.number,
+            self.pid,
+            self.status,
+            problem or self.both.problem or self.out.problem,
+            self.stopped,
+            tuple(self.left),
+            self.usage,
+            (bytes(self.out.kept), bytes(self.both.kept)) if apart else None,
+            self.both.size + (self.out.size if apart else 0),
+            self.out.size if apart else 0,
+        )
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            send(
-                self.slot.channel,
-                (
-                    self.number,
-                    self.pid,
-                    self.status,
-                    problem,
-                    self.stopped,
-                    tuple(self.left),
-                    self.usage,
-                    kept,
-                    size,
-                ),
-            )
+            send(self.slot.channel, message)
 
 
 def _nameless_file() -> int:

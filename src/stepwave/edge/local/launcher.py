@@ -136,7 +136,7 @@ class LocalLauncher:
 
 
 def _exited(launch: Launch, message: tuple[object, ...]) -> Exited:
-    _, pid, status, problem, stopped, left, usage, kept, size = message
+    _, pid, status, problem, stopped, left, usage, kept, size, apart = message
     code = number = None
     if problem is None and isinstance(status, int):
         ended = os.waitstatus_to_exitcode(status)
@@ -156,6 +156,7 @@ def _exited(launch: Launch, message: tuple[object, ...]) -> Exited:
         stdout=_text(stdout),
         stderr=_text(stderr),
         log_bytes=size if isinstance(size, int) else 0,
+        stdout_bytes=apart if isinstance(apart, int) else 0,
         left=left if isinstance(left, tuple) else (),
     )
 

@@ -59,6 +59,8 @@ class Sink:
         if not self.files:
             flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if self.keep else 0)
             self.files = [os.open(path, flags, 0o600) for path in self.paths]
+            for file in self.files:
+                os.fchmod(file, 0o600)  # whatever the umask, which is the step's
         for file in self.files:
             rest = chunk
             while rest:

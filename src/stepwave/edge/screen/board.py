@@ -303,13 +303,13 @@ class Board:
         return [(f"  {self._style.retry} ", Role.WARN), (self._style.word(step, 40), None), (words, Role.DIM)]
 
     def _last_words(self, running: Running) -> str:
-        """The last line of the step's output, from its log's end; read again only when a log has changed."""
-        paths = [self._folder / log for log in running.logs]
-        stamp = tuple(number for path in paths for number in _stamp(path))
-        if stamp != running.stamp:
+        """The last line of the step's output, from its log's end; read again only when the log has changed."""
+        if not running.log:
+            return ""
+        path = self._folder / running.log
+        if (stamp := _stamp(path)) != running.stamp:
             running.stamp = stamp
-            lines = (last_line(_tail(path)) for path in paths)
-            running.said = self._style.word(next((line for line in lines if line), ""))
+            running.said = self._style.word(last_line(_tail(path)))
         return running.said
 
 

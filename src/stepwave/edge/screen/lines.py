@@ -26,7 +26,6 @@ from stepwave.core.events import (
     StepLeftProcesses,
     StepRetrying,
     StepStarted,
-    stdout_log,
 )
 from stepwave.core.plan import Plan
 from stepwave.core.style import Role, Style
@@ -76,7 +75,7 @@ class Lines:
         self._failed = 0
         self._told_tenths = 0
         self._skips: tuple[str, int] = ("", 0)
-        self._logs: dict[str, tuple[str, ...]] = {}
+        self._logs: dict[str, str] = {}
 
     def see(self, entry: Entry) -> None:
         """Tell of the event. Never raises for what the stream does."""
@@ -121,8 +120,7 @@ class Lines:
 
     def _step_started(self, event: StepStarted) -> None:
         if self._verbose:
-            logs = (event.log, stdout_log(event.log)) if event.keep_output else (event.log,)
-            self._logs[event.step] = logs
+            self._logs[event.step] = event.log
         if self._quiet or not self._few or event.attempt > 1:
             return
         self._tell(self._style.arrow, Role.ACCENT, event.step, "Starting...")
@@ -148,7 +146,7 @@ class Lines:
         if self._verbose:
             if event.queued_s >= 0.001:
                 self._say(self._style.paint(f"    queued for {duration(event.queued_s)}", Role.DIM))
-            for log in self._logs.pop(event.step, ()):
+            if log := self._logs.pop(event.step, ""):
                 self._repeat(event.step, log)
 
     def _tell_skip(self, event: StepFinished) -> None:
