@@ -308,7 +308,7 @@ def test_one_of_several(tmp_path: Path) -> None:
     assert (ended.code, ended.out) == (2, "")
     assert normal(ended.err) == say(
         """
-        error[which-workflow]: there is no workflow `tow`: `one`, `two`
+        error[which-workflow]: there is no workflow `tow` among `one`, `two`
          --> flow.yaml:2:1
           |
         2 | workflows:
@@ -368,7 +368,8 @@ def test_dry_run_shows_everything_and_runs_nothing(tmp_path: Path) -> None:
         Wave 2/2
           two
             command  echo '{{steps.one.output}}'
-            folder   sub
+            folder   <here>/sub
+            env      A=1
             needs    one
             flags    failure is tolerated
           three: not selected
@@ -440,13 +441,13 @@ def test_json_is_one_document_and_output_is_the_same(tmp_path: Path) -> None:
             "exitCode": 7,
             "signal": None,
             "attempts": 1,
-            "stdoutPath": f"{logs}/00002-bad.out",
+            "stdoutPath": None,
             "stderrPath": f"{logs}/00002-bad.log",
             "tolerated": False,
             "skipReason": None,
         },
         "late": {
-            "success": True,
+            "success": False,
             "status": "skipped",
             "output": None,
             "error": "Skipped due to previous failure",

@@ -88,12 +88,12 @@ def test_the_first_stops_gently(number: signal.Signals, code: int, tmp_path: Pat
         ⟳ Executing steps in parallel:
           → [polite] Starting...
           ! Nothing new starts: interrupted (<signal>)
-          - [next] Cancelled: cancelled
-          - [polite] Cancelled (<t>): cancelled (<signal>)
+          - [next] Cancelled
+          - [polite] Cancelled (<t>): <signal>
 
           Step  Outcome  Time  Wave
-        - polite  cancelled <t>  1  cancelled (<signal>)
-        - next  cancelled  2  cancelled
+        - polite  cancelled <t>  1  <signal>
+        - next  cancelled  2
 
         Parallel statistics
           total groups  2 (1 executed)

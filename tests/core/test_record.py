@@ -93,6 +93,7 @@ def test_an_event_in_full() -> None:
         "pid": None,
         "usage": {"userS": 0.5, "systemS": 0.25, "peakRssBytes": 4096},
         "logBytes": 0,
+        "stdoutBytes": 0,
     }
 
 

@@ -222,15 +222,15 @@ def test_nothing_is_drawn_that_is_on_the_screen_already(tmp_path: Path) -> None:
         assert it.raw != drawn
 
 
-def test_stdout_kept_apart_is_looked_at_first_and_logs_are_read_again_when_they_grow(tmp_path: Path) -> None:
+def test_a_log_is_read_again_when_it_grows(tmp_path: Path) -> None:
     plan = a_plan("a")
     with terminal(plan, tmp_path) as it:
         it.see(begun(plan), started("a", keep_output=True))
         (tmp_path / "a.log").write_text("a warning\n")
         assert it.look()[3] == "  → a      0s  a warning"
-        (tmp_path / "a.out").write_text("10%\r20%\r")
+        (tmp_path / "a.log").write_text("10%\r20%\r")
         assert it.look()[3] == "  → a      0s  20%"
-        (tmp_path / "a.out").write_bytes(b"x" * 100_000 + b"\nthe end of a big file")
+        (tmp_path / "a.log").write_bytes(b"x" * 100_000 + b"\nthe end of a big file")
         assert it.look()[3] == "  → a      0s  the end of a big file"
 
 

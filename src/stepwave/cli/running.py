@@ -125,7 +125,8 @@ def _report(asked: Asked, plan: Plan, summary: Summary) -> list[str]:
     if asked.quiet and summary.success:
         return verdict(summary, style)
     tails = {step.id: api.log_tail(summary, step) for step in shown_in_full(summary)}
-    return ["", *closing(summary, plan, tails, summary.folder, style, terminal.width(), brief=asked.quiet)]
+    report = closing(summary, plan, tails, summary.folder, style, terminal.width(), brief=asked.quiet)
+    return report if asked.quiet else ["", *report]
 
 
 # --- what was typed ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from stepwave.core.model import Step, StepType
 from stepwave.core.plan import Plan
 from stepwave.core.prepare import Preparation
-from stepwave.core.text import duration, harmless, one_line, plural
+from stepwave.core.text import duration, harmless, no_command, one_line, plural
 
 
 def dry_run(plan: Plan, preparation: Preparation, deselected: frozenset[str]) -> str:
@@ -52,7 +52,7 @@ def _command(step: Step, preparation: Preparation) -> Iterator[str]:
     first, *rest = harmless(shlex.join(argv)).split("\n")
     yield f"    command  {first}"
     for line in rest:
-        yield f"             {line}"
+        yield no_command(f"             {line}")
     yield f"    folder   {harmless(cwd)}"
     for name, value in env.items():
         yield (

@@ -26,11 +26,17 @@ def harmless(text: str) -> str:
     return _control.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)
 
 
+def no_command(line: str) -> str:
+    """A line that a CI system would obey (`::error::`, `##[group]`), shown instead: `\\x3a:error::`."""
+    bare = line.lstrip()
+    if not bare.startswith(("::", "##[")):
+        return line
+    return f"{line[: len(line) - len(bare)]}\\x{ord(bare[0]):02x}{bare[1:]}"
+
+
 def one_line(text: str, limit: int = 200) -> str:
     """Harmless, on one line, at most `limit` characters."""
-    flat = harmless(" ".join(text.split()))
-    if flat.startswith(("::", "##[")):  # at the beginning of a line a CI system would obey it
-        flat = f"\\x{ord(flat[0]):02x}{flat[1:]}"
+    flat = no_command(harmless(" ".join(text.split())))
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
