@@ -24,6 +24,8 @@ ALONE_S = 0.1  # for what outlives its step by a moment, such as the `tee` of ba
 LEFT_GRACE_S = 0.2  # for what a step left behind, between SIGTERM and SIGKILL
 KILL_PATIENCE_S = 10.0  # then a process that cannot be killed (state D, another user's) is named and given up
 
+NULL = 0  # the zygote was started with /dev/null there, and so is everything below it
+
 _all_signals = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)]
 
 
@@ -115,22 +117,21 @@ class Job:
                 # A script without a first line `#!`: execvp(3) hands it to the shell, so do we.
                 self.spawn("/bin/sh", ["/bin/sh", program, *self.argv[1:]], stdin)
         finally:
-            if stdin != self.slot.null:
+            if stdin != NULL:
                 os.close(stdin)
 
     def spawn(self, program: str, argv: list[str], stdin: int) -> None:
         if self.wrap:
             argv = [*self.wrap, program, *argv[1:]]
             program = argv[0]
+        actions = [(os.POSIX_SPAWN_DUP2, self.out.writer, 1), (os.POSIX_SPAWN_DUP2, self.both.writer, 2)]
+        if stdin != NULL:
+            actions.append((os.POSIX_SPAWN_DUP2, stdin, 0))
         self.pid = os.posix_spawn(
             program,
             argv,
             self.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, stdin, 0),
-                (os.POSIX_SPAWN_DUP2, self.out.writer, 1),
-                (os.POSIX_SPAWN_DUP2, self.both.writer, 2),
-            ],
+            file_actions=actions,
             setsid=True,
             setsigmask=[],
             setsigdef=_all_signals,
@@ -138,7 +139,7 @@ class Job:
 
     def open_stdin(self) -> int:
         if self.stdin is None:
-            return self.slot.null
+            return NULL
         kind, what = self.stdin
         if kind == "path":
             return os.open(what, os.O_RDONLY | os.O_CLOEXEC)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stepwave.core.events import Exited, Launch, Order, Signal, Stop, Usage, stdout_log
 from stepwave.core.model import Limits
-from stepwave.edge.local.messages import receive, send
+from stepwave.edge.local.messages import receive_alone, send
 from stepwave.edge.local.sink import KEEP
 from stepwave.edge.local.zygote import Zygote
 from stepwave.engine import Inbox
@@ -105,7 +105,7 @@ class LocalLauncher:
         return slot
 
     def _read(self, slot: Slot) -> Iterable[Signal]:
-        message = receive(slot.channel)
+        message = receive_alone(slot.channel)
         launch, slot.launch = slot.launch, None
         if message is None:
             self._drop(slot)

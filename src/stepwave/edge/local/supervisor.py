@@ -58,7 +58,6 @@ class Supervisor:
         self.channel = channel
         self.wake = wake
         self.environ = environ
-        self.null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self.poll = select.poll()
         self.poll.register(channel, select.POLLIN)
         self.poll.register(wake, select.POLLIN)

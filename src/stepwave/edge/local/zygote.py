@@ -51,17 +51,17 @@ class Zygote:
 
 
 def _spawn(control: int) -> int:
-    null = os.open(os.devnull, os.O_RDWR)
-    try:
-        return os.posix_spawn(
-            sys.executable,
-            # The same file system encoding as here, whatever the environment says: text is handed over as text.
-            [sys.executable, "-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _program, str(control), _home],
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)],
-            setsid=True,
-            setsigmask=[],
-            setsigdef=[s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)],
-        )
-    finally:
-        os.close(null)
+    return os.posix_spawn(
+        sys.executable,
+        # The same file system encoding as here, whatever the environment says: text is handed over as text.
+        [sys.executable, "-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _program, str(control), _home],
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),  # the stdin of every step that has no other
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigmask=[],
+        setsigdef=[s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)],
+    )
