@@ -115,7 +115,7 @@ def test_files_stay_small() -> None:
     long = {
         str(path.relative_to(ROOT)): size
         for path in sources()
-        if (size := len(path.read_text("utf-8").splitlines())) > 600
+        if (size := len(path.read_text("utf-8").splitlines())) > 500
     }
     assert not long
 
