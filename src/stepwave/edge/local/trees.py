@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def parents() -> dict[int, int]:
-    """Every process of this machine that can be seen, and its parent. Empty where there is no /proc."""
+    """Every living process of this machine that can be seen, and its parent."""
     table: dict[int, int] = {}
     try:
         names = os.listdir("/proc")
     except OSError:
-        return table
+        return parents_by_psutil()
     for name in names:
         if name.isdigit():
             # A process may be gone by now.
@@ -28,6 +28,19 @@ def parents() -> dict[int, int]:
                 fields = file.read().rpartition(b")")[2].split()
                 if fields[0] != b"Z":
                     table[int(name)] = int(fields[1])
+    return table
+
+
+def parents_by_psutil() -> dict[int, int]:
+    """The same where there is no /proc (macOS). Empty where psutil cannot be found either."""
+    try:
+        import psutil
+    except ImportError:
+        return {}
+    table = {}
+    for process in psutil.process_iter(["pid", "ppid", "status"]):
+        if process.info["status"] != psutil.STATUS_ZOMBIE:
+            table[process.info["pid"]] = process.info["ppid"]
     return table
 
 

@@ -12,7 +12,7 @@ from stepwave.edge.local.messages import send
 
 _home = os.path.abspath(f"{__file__}/../../../..")  # noqa: PTH100 - the folder that holds the package
 # Appended, so that the standard library is found first; -I keeps out everything else, the current folder above all.
-_program = "import sys; sys.path.append(sys.argv[2]); from stepwave.edge.local.supervisor import main; main()"
+_program = "import sys; sys.path += sys.argv[2:]; from stepwave.edge.local.supervisor import main; main()"
 
 
 class Zygote:
@@ -54,7 +54,18 @@ def _spawn(control: int) -> int:
     return os.posix_spawn(
         sys.executable,
         # The same file system encoding as here, whatever the environment says: text is handed over as text.
-        [sys.executable, "-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _program, str(control), _home],
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-X",
+            f"utf8={sys.flags.utf8_mode}",
+            "-c",
+            _program,
+            str(control),
+            _home,
+            *_psutil(),
+        ],
         os.environ,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),  # the stdin of every step that has no other
@@ -65,3 +76,13 @@ def _spawn(control: int) -> int:
         setsigmask=[],
         setsigdef=[s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)],
     )
+
+
+def _psutil() -> list[str]:
+    """Where psutil lies, for systems without /proc."""
+    if os.path.isdir("/proc/self"):  # noqa: PTH112
+        return []
+    from importlib.util import find_spec
+
+    found = find_spec("psutil")
+    return [os.path.dirname(os.path.dirname(found.origin))] if found and found.origin else []  # noqa: PTH120
