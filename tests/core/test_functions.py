@@ -2,10 +2,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.evaluate import Unresolved, Values, evaluate
-from stepwave.core.expressions import ExpressionError, compile_expression
+from stepwave.core.evaluate import evaluate
+from stepwave.core.expressions import compile_expression
 from stepwave.core.functions import MAX_RANGE, table
 from stepwave.core.model import Value
+from stepwave.core.scope import ExpressionError, Unresolved, Values
 from stepwave.core.values import text_of
 
 NOON = 1_700_000_000.25  # 2023-11-14T22:13:20Z

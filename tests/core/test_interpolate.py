@@ -7,19 +7,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.evaluate import Unresolved, Values
-from stepwave.core.expressions import ExpressionError
 from stepwave.core.interpolate import (
     check_shell,
     check_text,
     fill,
     fill_shell,
-    has_reference,
     reference_spans,
     text_references,
     value_of,
 )
 from stepwave.core.model import Value
+from stepwave.core.scope import ExpressionError, Unresolved, Values, has_reference
 from stepwave.core.values import MAX_TEXT
 
 scope = Values(

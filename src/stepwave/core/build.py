@@ -23,12 +23,12 @@ from stepwave.core.build_workflow import check_name, metadata_of, read_defaults,
 from stepwave.core.diagnostics import Diagnostic, Place, has_errors, in_order
 from stepwave.core.dialects import detect_dialect, family_of
 from stepwave.core.document import Document
-from stepwave.core.evaluate import Values
 from stepwave.core.fields import Found, Given, Reading, choice, every, one
 from stepwave.core.fields_many import environment, words
 from stepwave.core.fields_many import pools as read_pools
 from stepwave.core.model import Dialect, Step, Value, Workflow
 from stepwave.core.model import nothing as empty
+from stepwave.core.scope import Values
 
 __all__ = ["Inputs", "build", "detect_dialect"]
 

@@ -8,7 +8,6 @@ from stepwave.core.commands import SH, SH_STRICT
 from stepwave.core.document import Mapping, Node, Scalar, Sequence, Span
 from stepwave.core.fields import Found, Given, Reading, every, gather, one, quoted, text, wrong_type
 from stepwave.core.fields_many import arguments, template, words
-from stepwave.core.interpolate import reference_spans
 from stepwave.core.keys import Keys
 from stepwave.core.model import Stdin
 
@@ -96,7 +95,7 @@ def _run(r: Reading, step: str, found: Found, shell: Shell | None, default: Shel
 def _in_shell(r: Reading, step: str, node: Node, script: str, name: str | None, plain: Argv) -> Work:
     """Script and shell. The quoting of an unknown shell is unknown: no reference can be handed over safely."""
     argv, safe = (_shell(name) if name else None) or (plain, True)
-    if not safe and reference_spans(script, r.dollar, r.scope.variables):
+    if not safe and _spans(r, script):
         message = f"a reference cannot be put safely into text for {quoted(argv[0])}"
         r.error("unsafe-reference", message, node.span, "hand it over in `env:` and read it from there")
     template(r, step, script, node, shell=True)
@@ -153,6 +152,8 @@ def _spans(r: Reading, line: str) -> list[tuple[int, int]]:
     """What must stay in one piece: references, and escaped braces, whose sign `split` would eat."""
     if "{{" not in line and "${" not in line:
         return []
+    from stepwave.core.interpolate import reference_spans
+
     spans = reference_spans(line, r.dollar, r.scope.variables)
     within = {at for start, end in spans for at in range(start, end)}
     escaped = [match.span() for match in _escaped.finditer(line) if r.dollar or match[0] != "$${"]

@@ -4,11 +4,8 @@ from collections.abc import Container, Iterable, Mapping
 
 from stepwave.core.cycles import Needs, not_upstream
 from stepwave.core.document import Scalar, Span
-from stepwave.core.evaluate import VARIABLE_ROOTS, WORKFLOW_NAMES
-from stepwave.core.expression_tree import references
-from stepwave.core.expressions import ExpressionError, compile_expression
 from stepwave.core.fields import Path, Reading, Template, bad_expression, inside_text, quoted
-from stepwave.core.interpolate import check_shell, check_text, reference_spans, text_references
+from stepwave.core.scope import VARIABLE_ROOTS, WORKFLOW_NAMES, ExpressionError
 
 
 def check_references(r: Reading, needs: Needs, variables: Mapping[str, object], *, sound: bool) -> None:
@@ -31,6 +28,8 @@ def check_references(r: Reading, needs: Needs, variables: Mapping[str, object], 
 def _paths(r: Reading, template: Template) -> Iterable[Path]:
     if template.paths is not None:
         return template.paths
+    from stepwave.core.interpolate import check_shell, check_text, text_references
+
     problems = (check_shell if template.shell else check_text)(template.text, r.dollar)
     for problem in problems:
         bad_expression(r, template.node, problem)
@@ -62,6 +61,10 @@ def _is_provided_for(r: Reading, template: Template, path: Path) -> bool:
     """Whether only `default(x, …)`, `coalesce` or `${x:-…}` read it. Asked only where a name is missing."""
     if template.paths is not None:
         return False
+    from stepwave.core.expression_tree import references
+    from stepwave.core.expressions import compile_expression
+    from stepwave.core.interpolate import reference_spans
+
     for start, end in reference_spans(template.text, r.dollar, r.scope.variables):
         if template.text[start] == "{":
             try:

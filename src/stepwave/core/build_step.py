@@ -14,8 +14,6 @@ from stepwave.core.build_command import Shell, Work, agent_work, nothing, script
 from stepwave.core.build_failure import failure_of
 from stepwave.core.build_retry import retry_of
 from stepwave.core.document import Mapping, Node, Scalar, Span, kind
-from stepwave.core.expression_tree import references
-from stepwave.core.expressions import ExpressionError, compile_expression
 from stepwave.core.fields import (
     Found,
     Given,
@@ -38,6 +36,7 @@ from stepwave.core.fields_many import Env, Word, claims, environment, exit_codes
 from stepwave.core.fields_units import duration, size
 from stepwave.core.model import Limits, Retry, Stdin, Step, StepType, StopRule
 from stepwave.core.model import nothing as empty
+from stepwave.core.scope import ExpressionError
 
 MAX_ID = 200
 once = Retry()
@@ -279,6 +278,9 @@ def _condition(r: Reading, given: Given, step: str) -> str | None:
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         wrong_type(r, given, "an expression, true or false")
         return None
+    from stepwave.core.expression_tree import references
+    from stepwave.core.expressions import compile_expression
+
     try:
         paths = references(compile_expression(node.value), guarded=False)
     except ExpressionError as problem:

@@ -14,7 +14,6 @@ from stepwave.core.build_step import MAX_ID, Defaults, once
 from stepwave.core.diagnostics import Place
 from stepwave.core.dialects import Family
 from stepwave.core.document import Mapping, Span, plain
-from stepwave.core.evaluate import Values
 from stepwave.core.fields import (
     Found,
     Given,
@@ -32,6 +31,7 @@ from stepwave.core.fields import (
 from stepwave.core.fields_many import environment, pools, template
 from stepwave.core.fields_units import duration
 from stepwave.core.model import Dialect, FailurePolicy, Scheduling, Value, Workflow
+from stepwave.core.scope import Values
 
 
 def read_workflow(

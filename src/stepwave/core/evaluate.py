@@ -5,9 +5,7 @@ Rule 2: `and`, `or`, `if`, `default` and `coalesce` evaluate only what they need
 Rule 3: bounded. All texts and lists that one evaluation makes weigh at most `BUDGET`; see `values.weight`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterable, Sequence
 
 from stepwave.core.expression_tree import (
     STATUSES,
@@ -25,30 +23,12 @@ from stepwave.core.expression_tree import (
     Reference,
     Text,
 )
-from stepwave.core.expressions import ExpressionError, Path, Unresolved
 from stepwave.core.functions import call
 from stepwave.core.model import Value
-from stepwave.core.values import MAX_TEXT, BadArgument, in_order, includes, member, same, text_of, truth, weight
-
-__all__ = ["Scope", "Unresolved", "Values", "evaluate", "truth", "walk"]
+from stepwave.core.scope import ExpressionError, Scope, Unresolved, walk
+from stepwave.core.values import MAX_TEXT, BadArgument, in_order, includes, same, text_of, truth, weight
 
 BUDGET = 16 * MAX_TEXT
-VARIABLE_ROOTS = ("variables", "variable", "inputs")
-WORKFLOW_NAMES = ("name", "version")
-
-
-class Scope(Protocol):
-    """What the names in an expression stand for."""
-
-    @property
-    def now(self) -> float:
-        """Seconds since the epoch, for `date()`, `now()` and `timestamp()`."""
-
-    def lookup(self, path: Path) -> Value:
-        """The value at ("steps", "build", "output"), ("env", "CI"), ("items", 0) … Raises Unresolved."""
-
-    def status(self, name: str) -> bool:
-        """The answer to `success()`, `failure()` or `always()`."""
 
 
 def evaluate(expression: Expression, scope: Scope, *, lenient: bool = False) -> Value:
@@ -60,91 +40,6 @@ def evaluate(expression: Expression, scope: Scope, *, lenient: bool = False) -> 
         return _Evaluation(scope, lenient).value(expression.root)
     except RecursionError:
         raise ExpressionError("a value is nested too deeply") from None
-
-
-# --- a scope made of mappings ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """The names of a run.
-
-    `variables.x`, `variable.x` and `inputs.x` are variables. `env.X` is the environment, `steps.<id>.<property>` what
-    a step brought, `workflow.<property>` the workflow. A bare name is a variable, else a step (`build.output`), else,
-    for `name` and `version`, the workflow's. A property that a step does not have is looked for in its `output`, when
-    that is an object: `steps.test.coverage`. `failed`: an earlier step failed, which `failure()` asks.
-    """
-
-    variables: Mapping[str, Value] = field(default_factory=dict)
-    env: Mapping[str, str | None] = field(default_factory=dict)
-    steps: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
-    workflow: Mapping[str, Value] = field(default_factory=dict)
-    now: float = 0.0
-    failed: bool = False
-
-    def lookup(self, path: Path) -> Value:
-        """See `Scope`."""
-        root, rest = path[0], path[1:]
-        if not rest:
-            return self._bare(path)
-        if root in VARIABLE_ROOTS:
-            return walk(self.variables, path, 1)
-        if root == "steps":
-            return self._step(path, 1)
-        if root == "workflow":
-            return walk(self.workflow, path, 1)
-        if root == "env":
-            return self._variable_of_environment(path)
-        return self._bare(path)
-
-    def status(self, name: str) -> bool:
-        """See `Scope`."""
-        return name == "always" or self.failed == (name == "failure")
-
-    def _variable_of_environment(self, path: Path) -> Value:
-        value = self.env.get(str(path[1]))
-        if value is None:
-            raise Unresolved(path, self.env, path[:1])
-        return walk(value, path, 2)
-
-    def _bare(self, path: Path) -> Value:
-        name = str(path[0])
-        if name in self.variables:
-            return walk(self.variables, path)
-        if name in self.steps and len(path) > 1:
-            return self._step(path, 0)
-        if name in WORKFLOW_NAMES and name in self.workflow:
-            return walk(self.workflow, path)
-        raise Unresolved(path, [*self.variables, *self.steps, "variables", "steps", "env", "workflow"])
-
-    def _step(self, path: Path, at: int) -> Value:
-        """The value at a path whose part `at` is the id of a step."""
-        id, known = str(path[at]), path[: at + 1]
-        if id not in self.steps:
-            raise Unresolved(path, self.steps, path[:at])
-        facts, rest = self.steps[id], path[at + 1 :]
-        if not rest:
-            return dict(facts)
-        if rest[0] not in facts:
-            output = facts.get("output")
-            if isinstance(output, dict) and str(rest[0]) in output:
-                return walk(output, path, at + 1)
-            if rest[0] != "outputs" or not isinstance(output, dict):
-                found = [*facts, *(output if isinstance(output, dict) else ())]
-                raise Unresolved(path, found, known)
-            return walk({"outputs": output}, path, at + 1)
-        return walk(facts, path, at + 1)
-
-
-def walk(value: Value | Mapping[str, Value], path: Path, start: int = 0) -> Value:
-    """Follow `path[start:]` into a value. Raises Unresolved, with the names that would have led further."""
-    here = value
-    for at in range(start, len(path)):
-        try:
-            here = member(here, path[at])
-        except KeyError:
-            raise Unresolved(path, here if isinstance(here, Mapping) else (), path[:at]) from None
-    return dict(here) if isinstance(here, Mapping) and not isinstance(here, dict) else here
 
 
 # --- the evaluator ---------------------------------------------------------------------------------------

@@ -8,10 +8,9 @@ Rule 3: whatever the text, parsing ends in a tree of bounded depth or in an Expr
 """
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from stepwave.core.diagnostics import did_you_mean, nearest
+from stepwave.core.diagnostics import did_you_mean
 from stepwave.core.expression_tree import (
     Call,
     Chain,
@@ -26,76 +25,15 @@ from stepwave.core.expression_tree import (
     Not,
     Reference,
     Text,
-    references,
-    uses_status,
 )
 from stepwave.core.functions import arity_problem, table
+from stepwave.core.scope import ExpressionError
 from stepwave.core.text import one_line
-
-__all__ = [
-    "Expression",
-    "ExpressionError",
-    "Path",
-    "Unresolved",
-    "compile_expression",
-    "compile_part",
-    "references",
-    "uses_status",
-    "written",
-]
 
 MAX_LENGTH = 10_000
 MAX_DEPTH = 25
 MAX_BRACES = 10
 METHODS = ("includes", "startsWith", "endsWith")
-
-Path = tuple[str | int, ...]
-
-
-class ExpressionError(Exception):
-    """`message` is a lower-case sentence, `offset` counts characters into the text, `help` is what to do about it."""
-
-    def __init__(self, message: str, offset: int = 0, help: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.offset = offset
-        self.help = help
-
-
-class Unresolved(Exception):  # noqa: N818 - a name without a value is no fault of the expression
-    """Nothing has this name. `candidates` are what could have stood after `known`, the part of `path` that was found.
-
-    The nearest of them is looked for only when `help` is read: `default(x, y)` raises this and throws it away.
-    `offset` counts characters into the text of the expression.
-    """
-
-    def __init__(self, path: Path, candidates: Iterable[str] = (), known: Path = ()) -> None:
-        super().__init__(f"`{written(path)}` has no value")
-        self.path = path
-        self.offset = 0
-        self._candidates = candidates
-        self._known = known
-
-    @property
-    def message(self) -> str:
-        return str(self)
-
-    @property
-    def help(self) -> str | None:
-        missing = str(self.path[len(self._known)])
-        near = nearest(missing, (name for name in self._candidates if name != missing))
-        return f"did you mean `{written((*self._known, near))}`?" if near else None
-
-
-def written(path: Path) -> str:
-    """The path as it is written in a file: `steps["weird.id"].output[0]`, shortened and harmless."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += f".{part}" if re.fullmatch(r"[\w-]+", part) else f'["{part}"]'
-    return one_line(text.removeprefix("."), 100)
 
 
 def compile_expression(text: str) -> Expression:

@@ -10,11 +10,9 @@ from typing import NamedTuple, TypeVar
 
 from stepwave.core.diagnostics import Diagnostic, error, info, nearest, warning
 from stepwave.core.document import Document, Mapping, Node, Scalar, Sequence, Span, kind
-from stepwave.core.evaluate import Values
-from stepwave.core.expressions import ExpressionError, Unresolved
-from stepwave.core.interpolate import has_reference, text_references, value_of
 from stepwave.core.keys import Keys, later_help
 from stepwave.core.model import Value
+from stepwave.core.scope import ExpressionError, Unresolved, Values, has_reference
 from stepwave.core.text import one_line
 from stepwave.core.units import Unit
 
@@ -222,6 +220,8 @@ def bad_expression(r: Reading, node: Node, problem: ExpressionError) -> None:
 
 def resolved(r: Reading, given: Given, text: str) -> Value:
     """The value of a text with references, from the variables and the environment; None once it is reported."""
+    from stepwave.core.interpolate import text_references, value_of
+
     try:
         if any(path and path[0] == "steps" for path in text_references(text, r.dollar)):
             message = f"`{given.key}` is needed before anything runs, but refers to what a step will bring"

@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
-from stepwave.core.evaluate import VARIABLE_ROOTS, Scope, evaluate
+from stepwave.core.evaluate import evaluate
 from stepwave.core.expression_tree import Call, Constant, Expression, Reference
-from stepwave.core.expressions import ExpressionError, Path, Unresolved, compile_part
+from stepwave.core.expressions import compile_part
 from stepwave.core.model import Value
+from stepwave.core.scope import VARIABLE_ROOTS, ExpressionError, Path, Scope, Unresolved, has_reference
 from stepwave.core.shell_quoting import MARK, Spot, forms, refusals, spots
 from stepwave.core.values import MAX_TEXT, BadArgument, text_of
 
@@ -33,11 +34,6 @@ class Insert(NamedTuple):
     end: int
     needs: tuple[str, ...] = ()
     lenient: bool = False
-
-
-def has_reference(text: str, dollar: bool = False) -> bool:
-    """Whether `fill` could change this text; quick, so true for an escaped `{{` as well."""
-    return "{{" in text or (dollar and "${" in text)
 
 
 def text_references(text: str, dollar: bool = False, declared: Collection[str] = ()) -> frozenset[tuple[str, ...]]:

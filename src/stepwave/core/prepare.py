@@ -3,6 +3,8 @@
 Environment, each layer over the one before: the caller's < the workflow's `env` < the step's `env` < these:
 `WORKFLOW_ID`, `WORKFLOW_RUN_ID`, `WORKFLOW_CURRENT_STEP_ID`, `WORKFLOW_VAR_<NAME>` for every variable and
 `WORKFLOW_OUTPUT_<STEP>_<KEY>` for every direct need.
+
+The machinery of expressions is imported where a text needs it: most texts refer to nothing.
 """
 
 import json
@@ -10,13 +12,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from stepwave.core.evaluate import Unresolved, Values, evaluate, truth
 from stepwave.core.events import Exited, Launch, Outcome, StepFinished, stdout_log
-from stepwave.core.expression_tree import uses_status
-from stepwave.core.expressions import ExpressionError, compile_expression
-from stepwave.core.interpolate import fill, fill_shell, has_reference, text_references
 from stepwave.core.model import Dialect, Stdin, Step, Value
 from stepwave.core.plan import Plan
+from stepwave.core.scope import ExpressionError, Unresolved, Values, has_reference
 
 ENV_VALUE_LIMIT = 32 * 1024  # characters; Linux refuses a single string of 128 KiB, and all of them beyond 2 MiB
 _truncated = "… (truncated)"
@@ -92,14 +91,15 @@ class Preparation:
         return wanted
 
     def _paths(self, step: Step) -> Iterable[tuple[str, ...]]:
-        for text in _step_texts(step):
+        for text in (*_step_texts(step), *_texts(self._workflow.env)):
             if has_reference(text, self._dollar):
+                from stepwave.core.interpolate import text_references
+
                 yield from text_references(text, self._dollar, self._workflow.variables)
         if step.condition is not None:
+            from stepwave.core.expressions import compile_expression
+
             yield from compile_expression(step.condition).references
-        for text in _texts(self._workflow.env):
-            if has_reference(text, self._dollar):
-                yield from text_references(text, self._dollar, self._workflow.variables)
 
     def learn(self, finished: StepFinished, end: Exited | None) -> None:
         """A step has ended. What it was and printed is remembered if something refers to it."""
@@ -156,10 +156,19 @@ class Preparation:
 
     def is_self_deciding(self, step: Step) -> bool:
         """True when the step's condition asks `success()`, `failure()` or `always()`."""
-        return step.condition is not None and uses_status(compile_expression(step.condition))
+        if step.condition is None:
+            return False
+        from stepwave.core.expression_tree import uses_status
+        from stepwave.core.expressions import compile_expression
+
+        return uses_status(compile_expression(step.condition))
 
     def condition_holds(self, step: Step, *, failed: bool) -> bool:
         """Raises CannotPrepare when the condition refers to something that is not there, or compares what cannot be."""
+        from stepwave.core.evaluate import evaluate
+        from stepwave.core.expressions import compile_expression
+        from stepwave.core.values import truth
+
         try:
             expression = compile_expression(step.condition or "true")
             return truth(evaluate(expression, self._values(step, failed), lenient=self._lenient))
@@ -229,6 +238,8 @@ class Preparation:
         return not any(has_reference(text, self._dollar) for text in _step_texts(step))
 
     def _fill(self, text: str, values: Values) -> str:
+        from stepwave.core.interpolate import fill
+
         return fill(text, values, dollar=self._dollar, lenient=self._lenient)
 
     def _filled_env(self, env: Mapping[str, str | None], values: Values) -> dict[str, str | None]:
@@ -238,6 +249,8 @@ class Preparation:
         argv = tuple(self._fill(word, values) for word in step.argv)
         if step.script is None:
             return argv, {}
+        from stepwave.core.interpolate import fill_shell
+
         script, refs = fill_shell(step.script, values, dollar=self._dollar, lenient=self._lenient)
         return (*argv, script), cast("dict[str, str | None]", refs)
 
