@@ -9,7 +9,6 @@ import select
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from functools import partial
 from typing import Protocol
 
 from stepwave.core.events import Entry, Event, Order, Signal, Tick
@@ -99,32 +98,40 @@ class Spine:
     ) -> None:
         self._run = run
         self._seq = 0
-        self._required = list(required)
-        self._courtesy = list(courtesy)
+        self._required = tuple(required)
+        self._courtesy = tuple(courtesy)
         self._all = (*required, *courtesy)
         self._complain = complain
         self._began = time.monotonic()
         self._began_at = time.time()
 
     def tell(self, events: Iterable[Event]) -> None:
+        """What happened in one turn happened at one moment."""
+        elapsed_s = time.monotonic() - self._began
+        at = self._began_at + elapsed_s
         for event in events:
             self._seq += 1
-            elapsed_s = time.monotonic() - self._began
-            entry = Entry(self._seq, self._began_at + elapsed_s, elapsed_s, self._run, event)
+            entry = Entry(self._seq, at, elapsed_s, self._run, event)
             for listener in self._required:
                 try:
                     listener.see(entry)
                 except Exception as problem:
                     raise ListenerFailed(f"{type(listener).__name__}: {problem}") from problem
-            for listener in tuple(self._courtesy):
-                self._spare(listener, partial(listener.see, entry))
+            for listener in self._courtesy:
+                try:
+                    listener.see(entry)
+                except Exception as problem:
+                    self._mute(listener, problem)
+
+    def _mute(self, listener: Listener, problem: Exception) -> None:
+        self._courtesy = tuple(other for other in self._courtesy if other is not listener)
+        self._complain(f"{type(listener).__name__.lower()} is silent from here on: {problem}")
 
     def _spare(self, listener: Listener, act: Callable[[], None]) -> None:
         try:
             act()
         except Exception as problem:
-            self._courtesy.remove(listener)
-            self._complain(f"{type(listener).__name__.lower()} is silent from here on: {problem}")
+            self._mute(listener, problem)
 
     @property
     def refresh_s(self) -> float | None:
@@ -132,12 +139,12 @@ class Spine:
         return min(wishes, default=None)
 
     def refresh(self) -> None:
-        for listener in tuple(self._courtesy):
+        for listener in self._courtesy:
             if listener.refresh_s is not None:
                 self._spare(listener, listener.refresh)
 
     def pause(self) -> None:
-        for listener in tuple(self._courtesy):
+        for listener in self._courtesy:
             self._spare(listener, listener.pause)
 
     def close(self) -> None:
