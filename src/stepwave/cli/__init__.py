@@ -32,6 +32,11 @@ def door() -> int:
 
             os.write(1, f"stepwave {__version__}\n".encode())
             return 0
+        if sys.argv[1:2] == ["run"] and "_STEPWAVE_COMPLETE" not in os.environ:
+            from stepwave.cli import quick, running
+
+            if (asked := quick.read(sys.argv[1:])) is not None:
+                return running.run(asked)
         from stepwave.cli.app import app
 
         app(prog_name="stepwave")

@@ -24,27 +24,27 @@ class Asked(NamedTuple):
     """The command line of `run`, as it was typed. It goes no further than this module."""
 
     file: str
-    max_concurrency: str | None
-    parallel: bool | None
-    timeout: str | None
-    continue_on_error: bool
-    keep_going: bool
-    fail_fast: bool
-    var: tuple[str, ...]
-    vars: str | None
-    only: tuple[str, ...]
-    skip: tuple[str, ...]
-    start: tuple[str, ...]
-    name: str | None
-    dry_run: bool
-    strict: bool
-    lenient: bool
-    json: bool
-    output: str | None
-    events: str | None
-    quiet: bool
-    verbose: bool
-    color: str
+    max_concurrency: str | None = None
+    parallel: bool | None = None
+    timeout: str | None = None
+    continue_on_error: bool = False
+    keep_going: bool = False
+    fail_fast: bool = False
+    var: tuple[str, ...] = ()
+    vars: str | None = None
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    name: str | None = None
+    dry_run: bool = False
+    strict: bool = False
+    lenient: bool = False
+    json: bool = False
+    output: str | None = None
+    events: str | None = None
+    quiet: bool = False
+    verbose: bool = False
+    color: str = "auto"
 
 
 def run(asked: Asked) -> int:
