@@ -89,7 +89,8 @@ def test_heavy_modules_are_imported_where_they_are_needed() -> None:
         (["schema"], HEAVY),
         (["validate", "examples/workflows/quickstart.yaml"], HEAVY - {"yaml"}),
         (["graph", "examples/workflows/plan.json"], HEAVY),
-        (["run", "--quiet", "examples/workflows/plan.json"], HEAVY),
+        (["run", "--quiet", "examples/workflows/plan.json"], {"typer", "dataclasses", "inspect", *HEAVY}),
+        (["run", "--quiet", "examples/workflows/resources.yaml"], {"typer", "dataclasses", *HEAVY} - {"yaml"}),
     ],
 )
 def test_a_command_loads_only_what_it_needs(arguments: list[str], not_loaded: set[str], tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ Steps that ask for the same things wait in one line, so a blocked pool costs one
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -39,26 +38,21 @@ class Ticket(NamedTuple):
     since: int  # launches before it became ready
 
 
-@dataclass(slots=True)
 class Admission:
     """The only place that counts slots and units."""
 
-    plan: Plan
-    capacity: int
-    free: dict[str, int] = field(init=False)
-    running: dict[str, Ask] = field(default_factory=dict)
-    launches: int = 0
-    _index: dict[str, int] = field(init=False)
-    _asks: dict[str, Ask] = field(init=False)
-    _lines: dict[Ask, list[Ticket]] = field(default_factory=dict)
-    _gone: set[str] = field(default_factory=set)
-    _waiting: int = 0
-
-    def __post_init__(self) -> None:
-        self.free = dict(self.plan.workflow.pools)
-        self._index = {id: n for n, id in enumerate(self.plan.steps)}
-        limited = {self.plan.wave_of[s.id] for s in self.plan.steps.values() if s.max_concurrency is not None}
-        self._asks = {id: self._ask(step, limited) for id, step in self.plan.steps.items()}
+    def __init__(self, plan: Plan, capacity: int) -> None:
+        self.plan = plan
+        self.capacity = capacity
+        self.free = dict(plan.workflow.pools)
+        self.running: dict[str, Ask] = {}
+        self.launches = 0
+        self._index = {id: n for n, id in enumerate(plan.steps)}
+        limited = {plan.wave_of[step.id] for step in plan.steps.values() if step.max_concurrency is not None}
+        self._asks = {id: self._ask(step, limited) for id, step in plan.steps.items()}
+        self._lines: dict[Ask, list[Ticket]] = {}
+        self._gone: set[str] = set()
+        self._waiting = 0
 
     def _ask(self, step: Step, limited: set[int]) -> Ask:
         wave = self.plan.wave_of[step.id]

@@ -1,12 +1,11 @@
 """A read file as a tree that remembers where everything stood.
 
 Every node carries its `Span`, every scalar the text as it was written: diagnostics point with the one and
-`22:22`, `010` or `1.10` reach a step unchanged through the other. Nodes are not frozen because a large file
-has a hundred thousand of them and freezing triples the cost of making one; nothing changes them afterwards.
+`22:22`, `010` or `1.10` reach a step unchanged through the other. Nodes are plain objects: a large file
+has a hundred thousand of them, and importing dataclasses alone costs some 8 ms at every start.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -24,27 +23,48 @@ class Span(NamedTuple):
     end_column: int
 
 
-@dataclass(slots=True)
-class Scalar:
-    value: bool | int | float | str | None
-    text: str
-    span: Span
-    quoted: bool = False
+class _Part:
+    """Equal by what it holds, like any value."""
+
+    __slots__: tuple[str, ...] = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(getattr(self, n) == getattr(other, n) for n in self.__slots__)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in self.__slots__)})"
 
 
-@dataclass(slots=True)
-class Sequence:
-    items: list["Node"]
-    span: Span
+class Scalar(_Part):
+    """`text` is what was written, `value` what it means; `quoted`: in quotes or as a block."""
+
+    __slots__ = ("quoted", "span", "text", "value")
+
+    def __init__(self, value: bool | int | float | str | None, text: str, span: Span, quoted: bool = False) -> None:
+        self.value = value
+        self.text = text
+        self.span = span
+        self.quoted = quoted
 
 
-@dataclass(slots=True)
-class Mapping:
+class Sequence(_Part):
+    __slots__ = ("items", "span")
+
+    def __init__(self, items: list["Node"], span: Span) -> None:
+        self.items = items
+        self.span = span
+
+
+class Mapping(_Part):
     """Keys are text as written; `keys` holds where each stood. Order is that of the file."""
 
-    entries: dict[str, "Node"]
-    keys: dict[str, Span]
-    span: Span
+    __slots__ = ("entries", "keys", "span")
+
+    def __init__(self, entries: dict[str, "Node"], keys: dict[str, Span], span: Span) -> None:
+        self.entries = entries
+        self.keys = keys
+        self.span = span
 
     def items(self) -> Iterator[tuple[str, "Node"]]:
         yield from self.entries.items()
@@ -61,8 +81,7 @@ class Syntax(Enum):
     JSON = "json"
 
 
-@dataclass(slots=True)
-class Document:
+class Document(NamedTuple):
     """One parsed file: its name for messages, its text for excerpts, its syntax and its root node."""
 
     path: str

@@ -5,11 +5,10 @@ Light on purpose: a file without references imports this, and neither the parser
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from stepwave.core.diagnostics import nearest
-from stepwave.core.model import Value
+from stepwave.core.model import Value, nothing
 from stepwave.core.text import one_line
 from stepwave.core.values import member
 
@@ -83,8 +82,7 @@ class Scope(Protocol):
         """The answer to `success()`, `failure()` or `always()`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(NamedTuple):
     """The names of a run.
 
     `variables.x`, `variable.x` and `inputs.x` are variables. `env.X` is the environment, `steps.<id>.<property>` what
@@ -93,10 +91,10 @@ class Values:
     that is an object: `steps.test.coverage`. `failed`: an earlier step failed, which `failure()` asks.
     """
 
-    variables: Mapping[str, Value] = field(default_factory=dict)
-    env: Mapping[str, str | None] = field(default_factory=dict)
-    steps: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
-    workflow: Mapping[str, Value] = field(default_factory=dict)
+    variables: Mapping[str, Value] = nothing
+    env: Mapping[str, str | None] = nothing
+    steps: Mapping[str, Mapping[str, Value]] = nothing
+    workflow: Mapping[str, Value] = nothing
     now: float = 0.0
     failed: bool = False
 

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
 
 from stepwave.core.events import (
     Entry,
@@ -18,16 +17,14 @@ from stepwave.core.plan import Plan
 from stepwave.core.summary import Statistics, StepResult, Summary
 
 
-@dataclass(slots=True)
 class Pool:
     """One resource over time: what is held, and how many wait for how much of it."""
 
-    limit: int
-    held: int = 0
-    peak: int = 0
-    unit_s: float = 0.0
-    wait_s: float = 0.0
-    waiting: Counter[int] = field(default_factory=Counter)
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = self.peak = 0
+        self.unit_s = self.wait_s = 0.0
+        self.waiting: Counter[int] = Counter()
 
     def pass_time(self, seconds: float) -> None:
         self.unit_s += self.held * seconds

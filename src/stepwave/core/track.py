@@ -1,6 +1,5 @@
 """Where a step is, and which moves there are."""
 
-from dataclasses import dataclass, field
 from enum import Enum
 
 from stepwave.core.events import Exited, Outcome
@@ -28,25 +27,26 @@ moves = {
 }
 
 
-@dataclass(slots=True)
 class Track:
     """What the schedule knows of one step."""
 
-    step: Step
-    waiting: int
-    """Needs that are not done."""
-    self_deciding: bool
-    """Its condition asks about success or failure, so a failure before it does not skip it unasked."""
-    phase: Phase = Phase.PENDING
-    bad_needs: list[str] = field(default_factory=list)
-    attempts: int = 0
-    queued_at: float = 0.0
-    queued_s: float = 0.0
-    started_at: float = 0.0
-    cause: tuple[Outcome, str] | None = None
-    last: Exited | None = None
-    passes: bool = False
-    """Done, and good enough for those who need it."""
+    __slots__ = (
+        "attempts", "bad_needs", "cause", "last", "passes", "phase", "queued_at", "queued_s", "self_deciding",
+        "started_at", "step", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, step: Step, waiting: int, self_deciding: bool) -> None:
+        self.step = step
+        self.waiting = waiting  # needs that are not done
+        # Its condition asks about success or failure, so a failure before it does not skip it unasked.
+        self.self_deciding = self_deciding
+        self.phase = Phase.PENDING
+        self.bad_needs: list[str] = []
+        self.attempts = 0
+        self.queued_at = self.queued_s = self.started_at = 0.0
+        self.cause: tuple[Outcome, str] | None = None  # why it was ordered to stop
+        self.last: Exited | None = None
+        self.passes = False  # done, and good enough for those who need it
 
     def move(self, to: Phase) -> None:
         """Raises ValueError for a move that does not exist: a fault of the schedule, never of a file."""

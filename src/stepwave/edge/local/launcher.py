@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from stepwave.core.events import Exited, Launch, Order, Signal, Stop, Usage, stdout_log
@@ -19,13 +18,13 @@ from stepwave.edge.local.zygote import Zygote
 from stepwave.engine import Inbox
 
 
-@dataclass(slots=True)
 class Slot:
     """A supervisor, as seen from here: our end of its socket and what it is busy with."""
 
-    channel: int
-    number: int = 0
-    launch: Launch | None = None
+    def __init__(self, channel: int) -> None:
+        self.channel = channel
+        self.number = 0
+        self.launch: Launch | None = None
 
 
 class LocalLauncher:
