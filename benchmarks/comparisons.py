@@ -74,7 +74,7 @@ def steps(setting: Setting) -> list[Table]:
     in_yaml = peers.ours(graph, folder, WIDTH, yaml=True, name="stepwave YAML")._replace(remark="the same, in YAML")
     floors = [one._replace(remark="no graph, no logs") for one in peers.floors(len(graph), WIDTH, folder / "floor")]
     contenders = [own, in_yaml, *field, *floors]
-    taken = race(contenders, setting.rounds or 7, told=setting.told)
+    taken = race(contenders, setting.rounds or 15, told=setting.told)
     limits = {"ninja": 1.0, "make": 2.0}
     found = _against(own.name, limits, taken)
     title = f"1,000 steps of /bin/true, {WIDTH} at a time"

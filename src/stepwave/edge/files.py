@@ -3,9 +3,9 @@
 import os
 import stat
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from stepwave.core.parse import MAX_BYTES
@@ -130,7 +130,7 @@ def run_id(now: float) -> str:
 
     `now` in seconds since the epoch.
     """
-    return f"{datetime.fromtimestamp(now, UTC).strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{os.urandom(3).hex()}"
 
 
 def tail(path: Path, lines: int, limit: int = 64 * 1024) -> tuple[str, ...]:
