@@ -219,3 +219,16 @@ def test_a_folder_of_workflows(tmp_path: Path) -> None:
     assert (one.name, one.steps, one.problem) == ("One", 1, None)
     assert (two.name, two.steps) == ("two", None)
     assert two.problem
+
+
+def test_a_workflow_that_asks_for_more_than_this_version_can_is_not_run_without_it(tmp_path: Path) -> None:
+    path = flow(tmp_path, "{steps: [{id: a, run: touch ran, matrix: {n: [1, 2]}}]}")
+    loaded = stepwave.load(path)
+    assert loaded.workflow is not None
+    for source in (path, loaded.workflow):
+        summary = stepwave.run(source)
+        assert (summary.exit_code, summary.steps) == (2, ())
+        assert [(finding.severity, finding.code) for finding in summary.diagnostics] == [
+            (Severity.ERROR, "not-built-yet")
+        ]
+    assert not (tmp_path / "ran").exists()

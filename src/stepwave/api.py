@@ -74,8 +74,11 @@ def load(
         environ=os.environ if environ is None else environ, variables=variables or {}, folder=folder, name=name
     )
     workflow, built = build(document, inputs, strict=strict)
-    found = [*found, *built, *_schema_findings(document, built)]
-    return Loaded(path, document.text, None if has_errors(found) else workflow, tuple(in_order(found)))
+    found = in_order([*found, *built, *_schema_findings(document, built)])
+    if workflow is None or has_errors(found):
+        return Loaded(path, document.text, None, tuple(found))
+    unbuilt = tuple(finding for finding in found if finding.code == "not-built-yet")
+    return Loaded(path, document.text, workflow._replace(unbuilt=unbuilt), tuple(found))
 
 
 def _unreadable(path: str, problem: str) -> Diagnostic:
@@ -188,6 +191,8 @@ def run(
         if loaded.workflow is None or has_errors(findings):
             return _refused(os.fspath(source), findings)
         source = loaded.workflow
+    elif source.unbuilt:
+        return _refused(source.place.path, tuple(f._replace(severity=Severity.ERROR) for f in source.unbuilt))
     planned = plan(source, max_concurrency=max_concurrency)
     return run_plan(
         planned,

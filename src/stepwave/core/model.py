@@ -9,7 +9,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from stepwave.core.diagnostics import Place
+from stepwave.core.diagnostics import Diagnostic, Place
 
 # Values are NamedTuples, not frozen dataclasses: those cost a millisecond each to define, at every start.
 
@@ -143,3 +143,5 @@ class Workflow(NamedTuple):
     on_failure: FailurePolicy = FailurePolicy.ABORT
     rate_limit_s: float = 0.0
     metadata: Mapping[str, Value] = nothing
+    unbuilt: tuple[Diagnostic, ...] = ()
+    """What the file asks for and this version cannot do: such a workflow is refused, not run without it."""
