@@ -52,7 +52,7 @@ def _take(given: dict[str, object], field: str, value: str, rest: Iterator[str],
         return False
     default = Asked._field_defaults.get(field)
     if default is False or field == "parallel":
-        if value or field in given:
+        if value or "=" in word or field in given:
             return False
         given[field] = word != "--no-parallel"
         return True
