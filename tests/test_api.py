@@ -225,10 +225,17 @@ def test_a_workflow_that_asks_for_more_than_this_version_can_is_not_run_without_
     path = flow(tmp_path, "{steps: [{id: a, run: touch ran, matrix: {n: [1, 2]}}]}")
     loaded = stepwave.load(path)
     assert loaded.workflow is not None
-    for source in (path, loaded.workflow):
-        summary = stepwave.run(source)
+    refused = [stepwave.run(path), stepwave.run(loaded.workflow), api.run_plan(stepwave.plan(loaded.workflow))]
+    for summary in refused:
         assert (summary.exit_code, summary.steps) == (2, ())
         assert [(finding.severity, finding.code) for finding in summary.diagnostics] == [
             (Severity.ERROR, "not-built-yet")
         ]
     assert not (tmp_path / "ran").exists()
+
+
+def test_variables_beside_a_workflow_that_has_been_read_are_not_silently_dropped(tmp_path: Path) -> None:
+    loaded = stepwave.load(flow(tmp_path, "{variables: {x: 1}, steps: [{id: a, run: 'true'}]}"))
+    assert loaded.workflow is not None
+    with pytest.raises(TypeError, match="give them to load"):
+        stepwave.run(loaded.workflow, variables={"x": 2})

@@ -183,7 +183,7 @@ def run(
     Returns a Summary whatever becomes of the steps; for a file that cannot be run it has exit code 2, no steps and the
     diagnostics. Raises only when the runner itself is broken (OSError: no folder for the logs; ListenerFailed).
     `apart` keeps every step's stdout apart from its stderr, for `result_document`. `courtesy` listeners are muted when
-    they fail, `required` ones end the run.
+    they fail, `required` ones end the run. `variables` are for a file: TypeError beside a workflow that has been read.
     """
     if not isinstance(source, Workflow):
         loaded = load(source, variables=variables, environ=environ, strict=strict)
@@ -191,8 +191,8 @@ def run(
         if loaded.workflow is None or has_errors(findings):
             return _refused(os.fspath(source), findings)
         source = loaded.workflow
-    elif source.unbuilt:
-        return _refused(source.place.path, tuple(f._replace(severity=Severity.ERROR) for f in source.unbuilt))
+    elif variables:
+        raise TypeError("variables belong to the reading of a file: give them to load()")
     planned = plan(source, max_concurrency=max_concurrency)
     return run_plan(
         planned,
@@ -228,6 +228,9 @@ def run_plan(
     from stepwave.edge.local.launcher import LocalLauncher
     from stepwave.engine import Inbox, Spine, drive
 
+    if plan.workflow.unbuilt:
+        errors = tuple(finding._replace(severity=Severity.ERROR) for finding in plan.workflow.unbuilt)
+        return _refused(plan.workflow.place.path, errors)
     environ = caller_environment() if environ is None else dict(environ)
     now = time.time()
     run = run_id(now)

@@ -37,12 +37,6 @@ def find_cycle(needs: Needs) -> tuple[str, ...] | None:
     return best and _from_first(best, needs)
 
 
-def tangled(needs: Needs) -> tuple[str, ...]:
-    """The ids that lie on a cycle or between two, in the order of `needs`."""
-    left = _peeled({id: tuple(n for n in targets if n in needs) for id, targets in needs.items()})
-    return tuple(id for id in needs if id in left)
-
-
 def in_order(needs: Needs) -> list[str]:
     """Every id after all it needs (Kahn, 1962); ids on or behind a cycle are left out."""
     waiting = {id: sum(n in needs for n in targets) for id, targets in needs.items()}

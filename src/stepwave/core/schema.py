@@ -44,14 +44,6 @@ def check_schema(document: Document, schema: dict[str, Any], value: object | Non
         return [error("too-deep", "the file is nested too deeply", document.place(document.root.span))]
 
 
-def known_keys(schema: Mapping[str, Any], which: str) -> tuple[str, ...]:
-    """The keys that a definition names, aliases included: `workflow`, `step`, `config`, `stepParallel` …
-
-    Raises KeyError when there is no such definition.
-    """
-    return tuple(schema["definitions"][which].get("properties", ()))
-
-
 _schemas: dict[int, tuple[Mapping[str, Any], tuple[Accept, dict[str, Accept]]]] = {}
 
 
