@@ -1,15 +1,37 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepwave.core.evaluate import evaluate
 from stepwave.core.expressions import compile_expression
-from stepwave.core.functions import MAX_RANGE, table
+from stepwave.core.functions import table
+from stepwave.core.lists import MAX_RANGE
 from stepwave.core.model import Value
-from stepwave.core.scope import ExpressionError, Unresolved, Values
+from stepwave.core.scope import ExpressionError, FileRefused, Unresolved, Values
 from stepwave.core.values import text_of
 
 NOON = 1_700_000_000.25  # 2023-11-14T22:13:20Z
+
+
+class Shelf:
+    """Files that are values."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self.texts = texts
+
+    def read_text(self, path: str) -> str:
+        if path not in self.texts:
+            raise FileRefused(f"`{path}` does not exist")
+        return self.texts[path]
+
+    def exists(self, path: str) -> bool:
+        return path in self.texts
+
+    def size(self, path: str) -> int:
+        return len(self.read_text(path).encode())
+
 
 scope = Values(
     variables={
@@ -19,9 +41,11 @@ scope = Values(
         "items": [1, 2, 3],
         "config": {"a": {"b": [10, 20]}, "odd key": 5, "length": 99},
         "big": "x" * 1000,
+        "users": [{"name": "ada", "on": True}, {"name": "bob", "on": False}, {"name": "eve", "on": "yes"}, 7],
     },
-    env={"CI": "true", "NODE_ENV": "production"},
+    env={"CI": "true", "NODE_ENV": "production", "EMPTY": ""},
     now=NOON,
+    files=Shelf({"a.txt": "äb\n", "c.json": '{"port": 8080}', "bad.json": "{", "template": "{{x}}"}),
 )
 
 
@@ -115,6 +139,58 @@ def value(text: str) -> Value:
         ("dirname('b')", "."),
         ("extname('a.tar.gz')", ".gz"),
         ("env('CI')", "true"),
+        ("env('EMPTY', 'd')", ""),
+        ("envDefault('EMPTY', 'd')", "d"),
+        ("envDefault('CI', nowhere)", "true"),
+        ("envDefault('NOT_SET', 'd')", "d"),
+        ("hasEnv('EMPTY')", True),
+        ("hasEnv('NOT_SET')", False),
+        ("time()", "22:13:20"),
+        ("time('HH.mm')", "22.13"),
+        ("formatDate('2024-02-29')", "2024-02-29"),
+        ("formatDate('2024-02-29T23:30:00+01:00', 'DD.MM.YYYY HH:mm:ss')", "29.02.2024 22:30:00"),
+        ("formatDate('2024-02-29T23:30:00.5', 'HH:mm:ss')", "23:30:00"),
+        ("formatDate(timestamp())", "2023-11-14"),
+        ("formatDate('1700000000250', 'ss')", "20"),
+        ("formatDate(0, 'YYYY')", "1970"),
+        ("formatDate('0033-04-03')", "0033-04-03"),
+        ("addDays('2024-02-28', 2)", "2024-03-01T00:00:00Z"),
+        ("addDays(now(), -1)", "2023-11-13T22:13:20Z"),
+        ("addHours('2023-12-31T23:00:00Z', 1.5)", "2024-01-01T00:30:00Z"),
+        ("addMinutes('2023-12-31T23:59:00Z', '2')", "2024-01-01T00:01:00Z"),
+        ("formatDate(addDays(now(), 1), 'YYYYMMDD')", "20231115"),
+        ("at(items, 1)", 2),
+        ("at(items, -1)", 3),
+        ("at(items, 3)", None),
+        ("at('abc', 0)", "a"),
+        ("map(users, 'name')", ["ada", "bob", "eve", None]),
+        ("filter([0, 1, '', 'a', null, false, [], [0]])", [1, "a", [0]]),
+        ("map(filter(users, 'on'), 'name')", ["ada", "eve"]),
+        ("empty('')", True),
+        ("empty(nothing)", True),
+        ("empty([])", True),
+        ("empty(zero)", False),
+        ("empty(' ')", False),
+        ("notEmpty(config)", True),
+        ("toBoolean('TRUE')", True),
+        ("toBoolean('yes')", False),
+        ("toBoolean(1)", True),
+        ("toBoolean('0')", False),
+        ("matches('v1.2.3', '^v[0-9.]+$')", True),
+        ("matches('v1.2.3', '^[0-9.]+$')", False),
+        ("matches(42, '^4')", True),
+        ("fromJson('[1]')", [1]),
+        ("fileName('/a/b.txt')", "b.txt"),
+        ("filePath('/a/b.txt')", "/a"),
+        ("fileExt('/a/b.txt')", ".txt"),
+        ("fileExists('a.txt')", True),
+        ("fileExists('b.txt')", False),
+        ("fileSize('a.txt')", 4),
+        ("readFile('a.txt')", "äb\n"),
+        ("readFile('a.txt', 'UTF-8')", "äb\n"),
+        ("readFile('template')", "{{x}}"),
+        ("readJson('c.json').port", 8080),
+        ("if(equals(readJson('c.json').port, '8080'), upper('yes'), 'no')", "YES"),
         ("env('NOT_SET', 'd')", "d"),
     ],
 )
@@ -147,6 +223,21 @@ def test_every_function_has_a_row_above() -> None:
         ("sort([1, 'a'])", "`sort`: a list of numbers or a list of texts can be sorted, not a mixture"),
         ("max([])", "`max`: the list is empty"),
         ("toNumber('abc')", "`toNumber`: this text is not a number"),
+        ("at(items, 'b')", "`at`: the second argument must be a number, not text"),
+        (
+            "formatDate('soon')",
+            "`formatDate`: the first argument is no date such as 2026-01-31 or 2026-01-31T12:00:00Z",
+        ),
+        ("formatDate(true)", "`formatDate`: the first argument must be a date, not a boolean"),
+        ("formatDate(1e300)", "`formatDate`: the number is too large"),
+        ("addDays(now(), 999999999)", "`addDays`: the number is too large"),
+        ("addDays('9999-12-31', 1)", "`addDays`: the number is too large"),
+        ("map('ab', 'x')", "`map`: the first argument must be a list, not text"),
+        ("readFile('b.txt')", "`readFile`: `b.txt` does not exist"),
+        ("readFile('a.txt', 'base64')", "`readFile`: the second argument must be utf8"),
+        ("readJson('bad.json')", "`readJson`: the text is not valid JSON"),
+        ("fileSize('b.txt')", "`fileSize`: `b.txt` does not exist"),
+        ("matches('a', join(['(', 'a']))", "`matches`: Invalid regex pattern: (,a (missing ) at position 3)"),
         ("parseJson('{')", "`parseJson`: the text is not valid JSON"),
         ("parseJson('NaN')", "`parseJson`: the text is not valid JSON"),
         ("parseJson('[1e999]')", "`parseJson`: the text is not valid JSON"),
@@ -180,3 +271,34 @@ def test_any_call_ends_in_a_value_or_a_plain_error(name: str, arguments: list[Va
         text_of(evaluate(expression, names))
     except (ExpressionError, Unresolved) as problem:
         assert problem.message
+
+
+def test_without_files_nothing_is_read() -> None:
+    for name in ("readFile", "readJson", "fileExists", "fileSize"):
+        with pytest.raises(ExpressionError, match="no file can be read here"):
+            evaluate(compile_expression(f"{name}('a.txt')"), scope._replace(files=None))
+
+
+def test_nothing_is_left_to_chance() -> None:
+    with pytest.raises(ExpressionError, match="there is no function `random`") as caught:
+        compile_expression("random(1, 6)")
+    assert caught.value.help == "expressions leave nothing to chance: let a step print the number"
+
+
+def test_a_pattern_in_an_expression_is_checked_with_it() -> None:
+    with pytest.raises(ExpressionError, match="Invalid regex pattern: ") as caught:
+        compile_expression("x && matches(x, '[')")
+    assert caught.value.offset == 5
+
+
+def test_the_functions_of_the_engine_whose_files_are_read_are_there() -> None:
+    known = """now date time timestamp formatDate addDays addHours addMinutes env hasEnv envDefault fileExists readFile
+        readJson fileSize fileName fileExt filePath joinPath upper lower trim replace substring length split join
+        startsWith endsWith contains first last at slice filter map add subtract multiply divide round floor ceil
+        default empty notEmpty toNumber toString toBoolean toJson fromJson"""
+    assert set(known.split()) <= set(table)
+
+
+def test_every_function_is_described() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/expressions.md").read_text("utf-8")
+    assert {name for name in table if f"`{name}(" not in text} == set()

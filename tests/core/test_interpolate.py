@@ -7,13 +7,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from stepwave.core.evaluate import BUDGET
 from stepwave.core.interpolate import (
+    asks_status,
     check_shell,
     check_text,
     fill,
     fill_shell,
     reference_spans,
     text_references,
+    value_in,
     value_of,
 )
 from stepwave.core.model import Value
@@ -124,6 +127,57 @@ def test_value_of(text: str, dollar: bool, expected: Value) -> None:
 def test_unset_environment_in_a_typed_field_is_unresolved() -> None:
     with pytest.raises(Unresolved, match=r"`env.NOPE` has no value"):
         value_of("${env.NOPE}", scope, dollar=True)
+
+
+def test_values_are_filled_in_all_the_way_down() -> None:
+    said: Value = {"a": ["{{items}}", {"{{x}}": "{{x}}!"}], "b": "{{braces}}", "c": 5, "d": None, "e": r"\{{x}}"}
+    assert value_in(said, scope) == {
+        "a": [[1, "b", None], {"{{x}}": "1!"}],
+        "b": "{{x}} ${x}",
+        "c": 5,
+        "d": None,
+        "e": "{{x}}",
+    }
+    assert value_in(["${x}", "${nope}"], scope, dollar=True) == [1, "${nope}"]
+    assert value_in(["{{nope}}"], scope, lenient=True) == [""]
+    with pytest.raises(Unresolved):
+        value_in({"a": ["{{nope}}"]}, scope)
+
+
+def test_a_value_cannot_bring_without_end() -> None:
+    big = Values(variables={"big": "x" * (MAX_TEXT - 1)})
+    assert value_in(["{{big}}"] * (BUDGET // MAX_TEXT), big)
+    with pytest.raises(ExpressionError, match="the references bring too much text"):
+        value_in(["{{big}}"] * (BUDGET // MAX_TEXT + 1), big)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{if(failure(), 'a', 'b')}}", True),
+        ("a {{x}} {{not always()}}", True),
+        ("{{x}} success()", False),
+        ("failure()", False),
+        ("{{upper(}}", False),
+    ],
+)
+def test_texts_that_ask_how_it_went(text: str, expected: bool) -> None:
+    assert asks_status(text) is expected
+
+
+def test_names_of_one_step_come_first() -> None:
+    here = scope._replace(
+        locals={"matrix": {"os": "linux"}, "item": {"name": "a"}, "index": 2, "name": "local", "env": 1}
+    )
+    assert fill("{{matrix.os}} {{item.name}} {{index}} {{name}} {{variables.name}}", here) == "linux a 2 local world"
+    assert value_of("{{matrix}}", here) == {"os": "linux"}
+    assert value_of("{{steps.build.exitCode}}", here) == 0
+    with pytest.raises(Unresolved) as caught:
+        fill("{{matrix.oss}}", here)
+    assert caught.value.help == "did you mean `matrix.os`?"
+    with pytest.raises(Unresolved) as caught:
+        fill("{{matrx.os}}", here)
+    assert caught.value.help == "did you mean `matrix`?"
 
 
 def test_strict_and_lenient() -> None:

@@ -167,8 +167,8 @@ class _Evaluation:
             return self.value(chosen[0]) if chosen else None
         if name in ("default", "coalesce"):
             return self._first(arguments, last=name == "default")
-        if name == "env":
-            return self._env(arguments, node.at)
+        if name in ("env", "envDefault", "hasEnv"):
+            return self._env(name, arguments, node.at)
         return self._function(name, [self.value(argument) for argument in arguments], node.at)
 
     def _first(self, arguments: Sequence[Node], *, last: bool) -> Value:
@@ -182,17 +182,22 @@ class _Evaluation:
                 return value
         return self.value(arguments[-1]) if last else None
 
-    def _env(self, arguments: Sequence[Node], at: int) -> Value:
-        path = ("env", self._shown(arguments[0], at))
+    def _env(self, name: str, arguments: Sequence[Node], at: int) -> Value:
+        """Of an empty value `env` gives empty text, `envDefault` its default."""
         try:
-            return self.scope.lookup(path)
+            value = self.scope.lookup(("env", self._shown(arguments[0], at)))
         except Unresolved as problem:
+            if name == "hasEnv":
+                return False
             return self.value(arguments[1]) if len(arguments) > 1 else self._missing(problem, at)
+        if name == "hasEnv":
+            return True
+        return self.value(arguments[1]) if name == "envDefault" and value == "" else value
 
     def _function(self, name: str, arguments: list[Value], at: int) -> Value:
         self._pay_for_reading(arguments, at)
         try:
-            result = call(name, arguments, self.scope.now)
+            result = call(name, arguments, self.scope.now, self.scope.files)
         except BadArgument as problem:
             raise ExpressionError(f"`{name}`: {problem}", at) from None
         self._spend(weight(result), at)

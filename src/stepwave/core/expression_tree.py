@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 STATUSES = ("success", "failure", "always")
+_environment = ("env", "envDefault", "hasEnv")
 
 
 class Constant(NamedTuple):
@@ -99,7 +100,7 @@ def references(expression: Expression, *, guarded: bool = True) -> frozenset[tup
     """Every path that is read: ("variables", "x"), ("steps", "build", "output"), ("env", "CI"); indices as text.
 
     A path ends before an index that is itself computed. With `guarded=False` without those that may be missing:
-    what `default`, `coalesce` and `env(name, default)` provide for.
+    what `default`, `coalesce`, `envDefault`, `hasEnv` and `env(name, default)` provide for.
     """
     found: set[tuple[str, ...]] = set()
     waiting: list[Node] = [expression.root]
@@ -109,8 +110,8 @@ def references(expression: Expression, *, guarded: bool = True) -> frozenset[tup
             fixed = [str(part) for part in node.path if isinstance(part, str | int)]
             dynamic = next((n for n, part in enumerate(node.path) if not isinstance(part, str | int)), None)
             found.add(tuple(fixed[:dynamic]))
-        elif isinstance(node, Call) and node.name == "env" and isinstance(node.arguments[0], Constant):
-            if guarded or len(node.arguments) == 1:
+        elif isinstance(node, Call) and node.name in _environment and isinstance(node.arguments[0], Constant):
+            if guarded or (node.name == "env" and len(node.arguments) == 1):
                 found.add(("env", str(node.arguments[0].value)))
         elif isinstance(node, Call) and not guarded and node.name in ("default", "coalesce"):
             waiting += node.arguments[1:] if node.name == "default" else ()

@@ -26,7 +26,8 @@ from stepwave.core.expression_tree import (
     Reference,
     Text,
 )
-from stepwave.core.functions import arity_problem, table
+from stepwave.core.functions import absent, arity_problem, table
+from stepwave.core.regexes import BadPattern, check_pattern
 from stepwave.core.scope import ExpressionError
 from stepwave.core.text import one_line
 
@@ -257,10 +258,13 @@ class _Parser:
             return Reference((token.text,), token.start)
         if token.text not in table:
             name = one_line(token.text, 40)
-            raise ExpressionError(f"there is no function `{name}`", token.start, did_you_mean(token.text, table))
+            help = absent.get(token.text) or did_you_mean(token.text, table)
+            raise ExpressionError(f"there is no function `{name}`", token.start, help)
         arguments = self._list(")")
         if problem := arity_problem(token.text, len(arguments)):
             raise ExpressionError(problem, token.start)
+        if token.text == "matches":
+            _check_pattern(arguments[1], token.start)
         return Call(token.text, arguments, token.start)
 
     def _bracketed(self, closer: str) -> Node:
@@ -313,6 +317,15 @@ class _Parser:
             raise inner.unexpected("`}}`")
         self.depth -= 1
         return node, inner.token.end
+
+
+def _check_pattern(node: Node, at: int) -> None:
+    """A pattern that stands in the expression is checked with it."""
+    if isinstance(node, Constant) and isinstance(node.value, str):
+        try:
+            check_pattern(node.value)
+        except BadPattern as problem:
+            raise ExpressionError(str(problem), at) from None
 
 
 def _too_long(start: int) -> ExpressionError:

@@ -1,8 +1,8 @@
 """The functions of the expression language.
 
-Rule 1: pure. No file, no clock: whoever calls passes the time.
+Rule 1: no clock, no chance, and no file of its own finding: whoever calls passes the time, and what may be read.
 Rule 2: bounded. No function gives more than `MAX_TEXT` characters, and a size is checked before the text is made.
-Rule 3: text from data is split and replaced literally; it is never a regular expression.
+Rule 3: text from data is split and replaced literally. `matches` alone takes a regular expression, through `regexes`.
 """
 
 import json
@@ -12,7 +12,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from stepwave.core import lists
+from stepwave.core.dates import ISO, add_time, format_date, written_at
 from stepwave.core.model import Value
+from stepwave.core.regexes import search
+from stepwave.core.scope import FileRefused, Files
 from stepwave.core.values import (
     MAX_TEXT,
     BadArgument,
@@ -27,7 +31,6 @@ from stepwave.core.values import (
     weight,
 )
 
-MAX_RANGE = 10_000
 MAX_JSON_DEPTH = 100
 MAX_BITS = 1000
 
@@ -41,7 +44,7 @@ class Function(NamedTuple):
     """`letters` says what each argument must be; `most` None: any number, each as the last letter says.
 
     `run` is None where the evaluator answers itself (it must not evaluate every argument, or asks the scope).
-    `timed`: the time goes in front of the arguments.
+    `timed`: the time goes in front of the arguments; `filed`: the files that may be read do.
     """
 
     letters: str
@@ -49,10 +52,11 @@ class Function(NamedTuple):
     most: int | None
     run: Callable[..., Value] | None
     timed: bool = False
+    filed: bool = False
 
 
-def call(name: str, arguments: Sequence[Value], now: float) -> Value:
-    """Call a function of `table` that has a `run`; `now` is seconds since the epoch.
+def call(name: str, arguments: Sequence[Value], now: float, files: Files | None = None) -> Value:
+    """Call a function of `table` that has a `run`; `now` is seconds since the epoch. Without `files` none is read.
 
     The number of arguments must be right (`arity_problem`). Raises BadArgument.
     """
@@ -61,12 +65,21 @@ def call(name: str, arguments: Sequence[Value], now: float) -> Value:
     last = len(function.letters) - 1
     values = [_as[function.letters[min(n, last)]](argument, _ordinal(n)) for n, argument in enumerate(arguments)]
     try:
-        result = function.run(now, *values) if function.timed else function.run(*values)
+        result = function.run(*_before(function, now, files), *values)
     except OverflowError:
         raise BadArgument("the number is too large") from None
+    except FileRefused as problem:
+        raise BadArgument(str(problem)) from None
     if weight(result) > MAX_TEXT:
         raise BadArgument("the result would be longer than 1 MiB")
     return result
+
+
+def _before(function: Function, now: float, files: Files | None) -> tuple[float | Files, ...]:
+    """What stands in front of the arguments."""
+    if function.filed and files is None:
+        raise BadArgument("no file can be read here")
+    return (now,) if function.timed else (files,) if function.filed and files is not None else ()
 
 
 def arity_problem(name: str, count: int) -> str | None:
@@ -225,38 +238,7 @@ def _extreme(pick: Callable[[list[Number]], Number]) -> Callable[..., Value]:
     return run
 
 
-# --- lists -------------------------------------------------------------------------------------------
-
-
-def _sort(items: list[Value]) -> Value:
-    numbers = [item for item in items if isinstance(item, int | float) and not isinstance(item, bool)]
-    texts = [item for item in items if isinstance(item, str)]
-    if len(items) not in (len(numbers), len(texts)):
-        raise BadArgument("a list of numbers or a list of texts can be sorted, not a mixture")
-    return [*sorted(texts)] if texts else [*sorted(numbers)]
-
-
-def _unique(items: list[Value]) -> Value:
-    kept: dict[tuple[str, str], Value] = {}
-    for item in items:
-        kept.setdefault((kind_of(item), text_of(item)), item)
-    return [*kept.values()]
-
-
-def _slice(series: str | list[Value], start: int, end: int | None = None) -> Value:
-    return series[start:end]
-
-
-def _range(first: int, end: int | None = None, step: int = 1) -> Value:
-    if step == 0:
-        raise BadArgument("the third argument must not be 0")
-    numbers = range(first) if end is None else range(first, end, step)
-    if len(numbers) > MAX_RANGE:
-        raise BadArgument(f"the list would have more than {MAX_RANGE} items")
-    return [*numbers]
-
-
-# --- conversions, time, paths --------------------------------------------------------------------------
+# --- conversions, paths, files --------------------------------------------------------------------------
 
 
 def _to_number(value: Value) -> Number:
@@ -292,14 +274,6 @@ def parse_json(text: str) -> Value:
     return value
 
 
-def _date(now: float, form: str = "YYYY-MM-DD") -> str:
-    from datetime import UTC, datetime
-
-    moment = datetime.fromtimestamp(now, tz=UTC)
-    codes = {"YYYY": "%Y", "MM": "%m", "DD": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
-    return re.sub("|".join(codes), lambda match: moment.strftime(codes[match[0]]), form)
-
-
 def _join_path(*parts: str) -> str:
     kept = [part for part in parts if part]
     _bounded(sum(map(len, kept)) + len(kept))
@@ -311,14 +285,24 @@ def _base_name(path: str, suffix: str = "") -> str:
     return name if name == suffix else name.removesuffix(suffix)
 
 
-def _function(spec: str, run: Callable[..., Value] | None, *, timed: bool = False) -> Function:
+def _read_file(files: Files, path: str, encoding: str = "utf8") -> str:
+    if encoding.lower() not in ("utf8", "utf-8"):
+        raise BadArgument("the second argument must be utf8")
+    return files.read_text(path)
+
+
+def _to_boolean(value: Value) -> bool:
+    return value.strip().lower() == "true" if isinstance(value, str) else truth(value)
+
+
+def _function(spec: str, run: Callable[..., Value] | None, *, timed: bool = False, filed: bool = False) -> Function:
     """`t?i` is text and, if given, a whole number; `nn*` is two numbers or more."""
     needed, _, optional = spec.removesuffix("*").partition("?")
     most = None if spec.endswith("*") else len(needed) + len(optional)
-    return Function(needed + optional, len(needed), most, run, timed)
+    return Function(needed + optional, len(needed), most, run, timed, filed)
 
 
-table: Mapping[str, Function] = {
+_table: dict[str, Function] = {
     "upper": _function("t", str.upper),
     "lower": _function("t", str.lower),
     "trim": _function("t", str.strip),
@@ -332,6 +316,7 @@ table: Mapping[str, Function] = {
     "endsWith": _function("tt", str.endswith),
     "includes": _function("vv", includes),
     "contains": _function("vv", includes),
+    "matches": _function("tt", lambda text, pattern: search(pattern, text)),
     "padStart": _function("ti?t", lambda text, width, fill=" ": _pad(text, width, fill) + text),
     "padEnd": _function("ti?t", lambda text, width, fill=" ": text + _pad(text, width, fill)),
     "repeat": _function("ti", _repeat),
@@ -348,29 +333,51 @@ table: Mapping[str, Function] = {
     "abs": _function("n", abs),
     "first": _function("l", lambda items: items[0] if items else None),
     "last": _function("l", lambda items: items[-1] if items else None),
-    "slice": _function("si?i", _slice),
-    "sort": _function("l", _sort),
-    "unique": _function("l", _unique),
+    "slice": _function("si?i", lists.part),
+    "sort": _function("l", lists.in_order),
+    "unique": _function("l", lists.without_repeats),
     "reverse": _function("s", lambda series: series[::-1]),
-    "range": _function("i?ii", _range),
+    "range": _function("i?ii", lists.numbers),
+    "at": _function("si", lists.at),
+    "map": _function("lt", lists.pluck),
+    "filter": _function("l?t", lists.chosen),
     "toString": _function("v", text_of),
     "toNumber": _function("v", _to_number),
     "toJson": _function("v", json_text),
     "parseJson": _function("t", parse_json),
+    "toBoolean": _function("v", _to_boolean),
+    "empty": _function("v", lists.is_empty),
+    "notEmpty": _function("v", lambda value: not lists.is_empty(value)),
     "equals": _function("vv", same),
     "not": _function("v", lambda value: not truth(value)),
-    "date": _function("?t", _date, timed=True),
+    "date": _function("?t", lambda now, form="YYYY-MM-DD": written_at(now, form), timed=True),
+    "time": _function("?t", lambda now, form="HH:mm:ss": written_at(now, form), timed=True),
     "timestamp": _function("", lambda now: int(now * 1000), timed=True),
-    "now": _function("", lambda now: _date(now, "YYYY-MM-DDTHH:mm:ssZ"), timed=True),
+    "now": _function("", lambda now: written_at(now, ISO), timed=True),
+    "formatDate": _function("v?t", format_date),
+    "addDays": _function("vn", lambda date, count: add_time(date, days=count)),
+    "addHours": _function("vn", lambda date, count: add_time(date, hours=count)),
+    "addMinutes": _function("vn", lambda date, count: add_time(date, minutes=count)),
     "joinPath": _function("t*", _join_path),
     "basename": _function("t?t", _base_name),
     "dirname": _function("t", lambda path: posixpath.dirname(path.rstrip("/") or path) or "."),
     "extname": _function("t", lambda path: posixpath.splitext(path)[1]),
+    "fileExists": _function("t", lambda files, path: files.exists(path), filed=True),
+    "fileSize": _function("t", lambda files, path: files.size(path), filed=True),
+    "readFile": _function("t?t", _read_file, filed=True),
+    "readJson": _function("t", lambda files, path: parse_json(files.read_text(path)), filed=True),
     "default": _function("vv", None),
     "coalesce": _function("v*", None),
     "if": _function("vv?v", None),
     "env": _function("t?v", None),
+    "envDefault": _function("tv", None),
+    "hasEnv": _function("t", None),
     "success": _function("", None),
     "failure": _function("", None),
     "always": _function("", None),
 }
+
+aliases = {"fromJson": "parseJson", "fileName": "basename", "filePath": "dirname", "fileExt": "extname"}
+table: Mapping[str, Function] = {**_table, **{alias: _table[name] for alias, name in aliases.items()}}
+absent = {"random": "expressions leave nothing to chance: let a step print the number"}
+"""What to do instead of functions that people may look for."""

@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
-from stepwave.core.evaluate import evaluate
-from stepwave.core.expression_tree import Call, Constant, Expression, Reference
+from stepwave.core.evaluate import BUDGET, evaluate
+from stepwave.core.expression_tree import Call, Constant, Expression, Reference, uses_status
 from stepwave.core.expressions import compile_part
 from stepwave.core.model import Value
 from stepwave.core.scope import VARIABLE_ROOTS, ExpressionError, Path, Scope, Unresolved, has_reference
 from stepwave.core.shell_quoting import MARK, Spot, forms, refusals, spots
-from stepwave.core.values import MAX_TEXT, BadArgument, text_of
+from stepwave.core.values import MAX_TEXT, BadArgument, text_of, weight
 
 MAX_ERRORS = 20
 MAX_ENV_BYTES = 120_000
@@ -97,6 +97,35 @@ def value_of(text: str, scope: Scope, *, dollar: bool = False, lenient: bool = F
     if insert.needs and insert.needs[0] != "env" and not _is_ours(insert, scope):
         return text
     return evaluate(insert.expression, scope, lenient=lenient or insert.lenient)
+
+
+def value_in(value: Value, scope: Scope, *, dollar: bool = False, lenient: bool = False) -> Value:
+    """The value with each of its texts replaced by its `value_of`, in lists and in the values of objects too.
+
+    What the references bring weighs at most `evaluate.BUDGET`. Raises as `value_of`.
+    """
+    left = BUDGET
+
+    def settled(item: Value) -> Value:
+        nonlocal left
+        if isinstance(item, list):
+            return [settled(part) for part in item]
+        if isinstance(item, dict):
+            return {key: settled(part) for key, part in item.items()}
+        if not isinstance(item, str) or not has_reference(item, dollar):
+            return item
+        brought = value_of(item, scope, dollar=dollar, lenient=lenient)
+        left -= weight(brought)
+        if left < 0:
+            raise ExpressionError("the references bring too much text")
+        return brought
+
+    return settled(value)
+
+
+def asks_status(text: str, dollar: bool = False) -> bool:
+    """Whether a reference of the text asks `success()`, `failure()` or `always()`."""
+    return any(uses_status(insert.expression) for insert in _inserts(text, dollar, ()))
 
 
 def fill_shell(

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from stepwave.core.diagnostics import nearest
 from stepwave.core.model import Value, nothing
+from stepwave.core.scoped import step_in
 from stepwave.core.text import one_line
 from stepwave.core.values import member
 
@@ -68,12 +69,36 @@ def written(path: Path) -> str:
     return one_line(text.removeprefix("."), 100)
 
 
+class FileRefused(Exception):  # noqa: N818 - the name says what happened
+    """A file that an expression asked for cannot be had: absent, not a file, too large, outside of the folder.
+
+    `str()` is a lower-case sentence.
+    """
+
+
+class Files(Protocol):
+    """The files that expressions may look at: those in the workflow's folder. Paths are relative to it."""
+
+    def read_text(self, path: str) -> str:
+        """The whole of a file. Raises FileRefused."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or a folder. Raises FileRefused for a path that may not be looked at."""
+
+    def size(self, path: str) -> int:
+        """Bytes of a file. Raises FileRefused."""
+
+
 class Scope(Protocol):
     """What the names in an expression stand for."""
 
     @property
     def now(self) -> float:
         """Seconds since the epoch, for `date()`, `now()` and `timestamp()`."""
+
+    @property
+    def files(self) -> Files | None:
+        """What `readFile()` and its like may read; None where no file may be looked at."""
 
     def lookup(self, path: Path) -> Value:
         """The value at ("steps", "build", "output"), ("env", "CI"), ("items", 0) … Raises Unresolved."""
@@ -89,6 +114,9 @@ class Values(NamedTuple):
     a step brought, `workflow.<property>` the workflow. A bare name is a variable, else a step (`build.output`), else,
     for `name` and `version`, the workflow's. A property that a step does not have is looked for in its `output`, when
     that is an object: `steps.test.coverage`. `failed`: an earlier step failed, which `failure()` asks.
+
+    `locals` are names of one step alone, such as `matrix`, `item` and `prompt`; they come before all others. `scope` is
+    the prefix that the ids of its file have: see `stepwave.core.scoped`.
     """
 
     variables: Mapping[str, Value] = nothing
@@ -97,12 +125,18 @@ class Values(NamedTuple):
     workflow: Mapping[str, Value] = nothing
     now: float = 0.0
     failed: bool = False
+    locals: Mapping[str, Value] = nothing
+    files: Files | None = None
+    scope: str = ""
 
     def lookup(self, path: Path) -> Value:
         """See `Scope`."""
-        root, rest = path[0], path[1:]
-        if not rest:
-            return self._bare(path)
+        root = path[0]
+        if root in self.locals:
+            return walk(self.locals, path)
+        return self._bare(path) if len(path) == 1 else self._rooted(root, path)
+
+    def _rooted(self, root: str | int, path: Path) -> Value:
         if root in VARIABLE_ROOTS:
             return walk(self.variables, path, 1)
         if root == "steps":
@@ -127,29 +161,31 @@ class Values(NamedTuple):
         name = str(path[0])
         if name in self.variables:
             return walk(self.variables, path)
-        if name in self.steps and len(path) > 1:
+        named = step_in(path, 0, self.scope, self.steps) if len(path) > 1 else None
+        if named and named[1] < len(path):
             return self._step(path, 0)
         if name in WORKFLOW_NAMES and name in self.workflow:
             return walk(self.workflow, path)
-        raise Unresolved(path, [*self.variables, *self.steps, "variables", "steps", "env", "workflow"])
+        raise Unresolved(path, [*self.locals, *self.variables, *self.steps, "variables", "steps", "env", "workflow"])
 
     def _step(self, path: Path, at: int) -> Value:
-        """The value at a path whose part `at` is the id of a step."""
-        id, known = str(path[at]), path[: at + 1]
-        if id not in self.steps:
+        """The value at a path that names a step from part `at` on."""
+        named = step_in(path, at, self.scope, self.steps)
+        if named is None:
             raise Unresolved(path, self.steps, path[:at])
-        facts, rest = self.steps[id], path[at + 1 :]
+        id, at = named
+        facts, known, rest = self.steps[id], path[:at], path[at:]
         if not rest:
             return dict(facts)
         if rest[0] not in facts:
             output = facts.get("output")
             if isinstance(output, dict) and str(rest[0]) in output:
-                return walk(output, path, at + 1)
+                return walk(output, path, at)
             if rest[0] != "outputs" or not isinstance(output, dict):
                 found = [*facts, *(output if isinstance(output, dict) else ())]
                 raise Unresolved(path, found, known)
-            return walk({"outputs": output}, path, at + 1)
-        return walk(facts, path, at + 1)
+            return walk({"outputs": output}, path, at)
+        return walk(facts, path, at)
 
 
 def walk(value: Value | Mapping[str, Value], path: Path, start: int = 0) -> Value:

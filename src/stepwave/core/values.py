@@ -15,7 +15,7 @@ MAX_TEXT = 1 << 20
 Number = int | float
 
 
-class BadArgument(Exception):  # noqa: N818 - the name says what is wrong
+class BadArgument(ValueError):  # noqa: N818 - the name says what is wrong
     """A function or operator cannot work with what it was given; `str()` is a lower-case sentence."""
 
 
