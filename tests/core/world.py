@@ -5,7 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stepwave.core.diagnostics import Place
-from stepwave.core.events import Event, Exited, Launch, Order, Outcome, Signal, StepFinished, StepStarted, Tick
+from stepwave.core.events import (
+    Event,
+    Exited,
+    Launch,
+    Measure,
+    Measured,
+    Order,
+    Outcome,
+    Signal,
+    Silent,
+    StepFinished,
+    StepStarted,
+    Tick,
+)
 from stepwave.core.graph import make_plan
 from stepwave.core.model import Step, Workflow
 from stepwave.core.plan import Plan
@@ -16,7 +29,7 @@ HERE = Place("test.yaml")
 
 
 def step(id: str, *needs: str, **fields: object) -> Step:
-    return Step(id=id, place=HERE, argv=("true",), needs=needs, **fields)  # type: ignore[arg-type]
+    return Step(**{"id": id, "place": HERE, "argv": ("true",), "needs": needs, **fields})  # type: ignore[arg-type]
 
 
 def workflow(*steps: Step, **fields: object) -> Workflow:
@@ -25,21 +38,30 @@ def workflow(*steps: Step, **fields: object) -> Workflow:
 
 @dataclass(frozen=True)
 class Acts:
-    """What an attempt of a step does: how long it takes, how it exits, whether SIGTERM ends it."""
+    """What an attempt of a step does: how long it takes, how it exits, whether SIGTERM ends it, what it prints.
+
+    `silent_s`: when its silence is told, if anybody asked.
+    """
 
     seconds: float = 1.0
     code: int = 0
     obeys: bool = True
     output: str | None = None
+    tail: str = ""
+    silent_s: float | None = None
 
 
 @dataclass
 class World:
-    """Runs a schedule against written-down behaviour. `acts[id]` is one Acts, or a list, one for each attempt."""
+    """Runs a schedule against written-down behaviour. `acts[id]` is one Acts, or a list, one for each attempt;
+    `acts["id#1"]` is that of the step's first test. `measured`: the answers to `Measure`, the last one again and again.
+    """
 
     plan: Plan
     acts: Mapping[str, Acts | list[Acts]] = field(default_factory=dict)
     signals: list[tuple[float, Signal]] = field(default_factory=list)
+    measured: list[Measured] = field(default_factory=list)
+    launches: list[Launch] = field(default_factory=list)
     events: list[tuple[float, Event]] = field(default_factory=list)
     running: set[str] = field(default_factory=set)
     overlaps: list[frozenset[str]] = field(default_factory=list)
@@ -52,16 +74,18 @@ class World:
         self._ends: list[tuple[float, int, Exited]] = []
         self._current: dict[str, Exited] = {}
         self._count = 0
-        pending = sorted(self.signals, key=lambda item: item[0])
+        self._pending = sorted(self.signals, key=lambda item: item[0])
         self._take(*schedule.begin(self.now))
         while not schedule.done:
             times = [
-                t for t in (self._next_end(), pending[0][0] if pending else None, schedule.next_alarm) if t is not None
+                t
+                for t in (self._next_end(), self._pending[0][0] if self._pending else None, schedule.next_alarm)
+                if t is not None
             ]
             assert times, f"nothing will ever happen again: {[schedule.why(id) for id in self.plan.steps]}"
             self.now = max(self.now, min(times))
-            if pending and pending[0][0] <= self.now:
-                signal: Signal = pending.pop(0)[1]
+            if self._pending and self._pending[0][0] <= self.now:
+                signal: Signal = self._pending.pop(0)[1]
             elif self._ends and self._ends[0][0] <= self.now:
                 signal = self._end()
             else:
@@ -83,13 +107,20 @@ class World:
     def _take(self, events: list[Event], orders: list[Order]) -> None:
         self.events += [(self.now, event) for event in events]
         for order in orders:
-            acts = self._acts(order.step, order.attempt)
+            if isinstance(order, Measure):
+                answer = self.measured.pop(0) if len(self.measured) > 1 else self.measured[0]
+                self._pending.insert(0, (self.now, answer))
+                continue
+            acts = self._acts(order.step, order.attempt, order if isinstance(order, Launch) else None)
             if isinstance(order, Launch):
+                self.launches.append(order)
                 self.running.add(order.step)
                 self.overlaps.append(frozenset(self.running))
-                self._plan_end(
-                    acts.seconds, Exited(order.step, order.attempt, code=acts.code, stdout=acts.output, stderr="")
-                )
+                end = Exited(order.step, order.attempt, code=acts.code, stdout=acts.output, stderr="", tail=acts.tail)
+                self._plan_end(acts.seconds, end)
+                if acts.silent_s is not None and order.idle_s is not None:
+                    told = (self.now + acts.silent_s, Silent(order.step, order.attempt))
+                    self._pending = sorted([*self._pending, told], key=lambda item: item[0])
             elif order.step in self._current and (acts.obeys or order.force):
                 self._plan_end(0.0, Exited(order.step, order.attempt, signal=15, stopped=True))
 
@@ -98,8 +129,9 @@ class World:
         self._current[end.step] = end
         heapq.heappush(self._ends, (self.now + seconds, self._count, end))
 
-    def _acts(self, id: str, attempt: int) -> Acts:
-        acts = self.acts.get(id, Acts())
+    def _acts(self, id: str, attempt: int, launch: Launch | None) -> Acts:
+        _, test, number = launch.log.removesuffix(".log").rpartition(".test-") if launch else ("", "", "")
+        acts = self.acts.get(f"{id}#{number}" if test else id, Acts())
         return acts[attempt - 1] if isinstance(acts, list) else acts
 
     # what became of it
@@ -135,11 +167,12 @@ class World:
 
 def run(*steps: Step, acts: Mapping[str, Acts | list[Acts]] | None = None, cpus: int = 4, **fields: object) -> World:
     """Run these steps; what is no field of a workflow is an option of the schedule."""
-    options = {name: fields.pop(name) for name in ("deselected", "strict") if name in fields}
-    signals = fields.pop("signals", [])
+    options = {name: fields.pop(name) for name in ("deselected", "strict", "skip_agents") if name in fields}
+    signals, measured = fields.pop("signals", []), fields.pop("measured", [])
     flow = workflow(*steps, **fields)
-    world = World(make_plan(flow, cpus=cpus), acts or {}, signals=signals)  # type: ignore[arg-type]
+    world = World(make_plan(flow, cpus=cpus), acts or {}, signals, measured)  # type: ignore[arg-type]
+    options["cpus"] = cpus
     return world.run(**options)
 
 
-completed, failed, timeout, skipped, cancelled = (outcome.value for outcome in Outcome)
+completed, failed, timeout, skipped, cancelled, rolled_back = (outcome.value for outcome in Outcome)

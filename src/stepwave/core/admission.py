@@ -39,7 +39,7 @@ class Ticket(NamedTuple):
 
 
 class Admission:
-    """The only place that counts slots and units."""
+    """The only place that counts slots and units. `capacity` may change while steps run: then it holds for new ones."""
 
     def __init__(self, plan: Plan, capacity: int) -> None:
         self.plan = plan
@@ -49,13 +49,12 @@ class Admission:
         self.launches = 0
         self._index = {id: n for n, id in enumerate(plan.steps)}
         limited = {plan.wave_of[step.id] for step in plan.steps.values() if step.max_concurrency is not None}
-        self._asks = {id: self._ask(step, limited) for id, step in plan.steps.items()}
+        self._asks = {id: self._ask(step, limited, plan.wave_of[id]) for id, step in plan.steps.items()}
         self._lines: dict[Ask, list[Ticket]] = {}
         self._gone: set[str] = set()
         self._waiting = 0
 
-    def _ask(self, step: Step, limited: set[int]) -> Ask:
-        wave = self.plan.wave_of[step.id]
+    def _ask(self, step: Step, limited: set[int], wave: int) -> Ask:
         return Ask(
             units=step.resources,
             exclusive=step.exclusive,
@@ -67,10 +66,15 @@ class Admission:
     def waiting(self) -> int:
         return self._waiting
 
-    def add(self, id: str) -> None:
+    def join(self, step: Step, wave: int) -> None:
+        """A step that is not in the plan; among its equals it comes last."""
+        self._index[step.id] = len(self._index)
+        self._asks[step.id] = self._ask(step, {wave} if step.max_concurrency is not None else set(), wave)
+
+    def add(self, step: Step) -> None:
         """The step is ready."""
-        step = self.plan.steps[id]
-        ticket = Ticket(step.priority, -self.plan.remaining_s[id], self._index[id], id, self.launches)
+        id = step.id
+        ticket = Ticket(step.priority, -self.plan.remaining_s.get(id, 0.0), self._index[id], id, self.launches)
         heappush(self._lines.setdefault(self._asks[id], []), ticket)
         self._waiting += 1
 

@@ -11,18 +11,19 @@ class Due(Enum):
     TIMEOUT = "the step has run for as long as it may"
     FORCE = "the grace period of a stop is over"
     RETRY = "the next attempt may begin"
+    MEASURE = "it is time to look how busy the machine is"
     GAP = "the next step may start"
     DEADLINE = "the run has lasted for as long as it may"
 
 
 class Alarm(NamedTuple):
-    """Sorts by time, then by when it was set. `step` and `attempt` are empty for what concerns the whole run."""
+    """Sorts by time, then by when it was set. `step` and `turn` (see `Books`) are empty for what concerns the run."""
 
     at: float
     order: int
     due: Due
     step: str
-    attempt: int
+    turn: int
 
 
 class Alarms:
@@ -32,9 +33,9 @@ class Alarms:
         self._heap: list[Alarm] = []
         self._count = 0
 
-    def set(self, at: float, due: Due, step: str = "", attempt: int = 0) -> None:
+    def set(self, at: float, due: Due, step: str = "", turn: int = 0) -> None:
         self._count += 1
-        heappush(self._heap, Alarm(at, self._count, due, step, attempt))
+        heappush(self._heap, Alarm(at, self._count, due, step, turn))
 
     @property
     def first(self) -> Alarm | None:

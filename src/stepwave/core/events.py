@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from stepwave.core.model import Limits, Stdin, StopRule, nothing
+from stepwave.core.model import Limits, Stage, Stdin, StopRule, nothing
 
 
 class Outcome(Enum):
@@ -20,11 +20,16 @@ class Outcome(Enum):
     TIMEOUT = "timeout"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
+    ROLLED_BACK = "rolled_back"
+    """It had completed and was undone. No event says so: the summary does, from the end of its compensation."""
 
 
 BY_CONDITION = "Skipped due to condition"
+BY_BRANCH = "branch"
 NOT_SELECTED = "not selected"
-"""The two reasons for which a step is skipped that are nobody's failure."""
+NO_EXECUTOR = "no executor"
+HARMLESS_SKIPS = frozenset((BY_CONDITION, BY_BRANCH, NOT_SELECTED, NO_EXECUTOR))
+"""The reasons for which a step is skipped that are nobody's failure."""
 
 
 class Status(Enum):
@@ -54,7 +59,8 @@ class Exited(NamedTuple):
     or why it could not be started (or was lost). `stopped`: it ended because we ordered a `Stop`; an exit that
     came before the order arrived is not stopped. `stdout` and `stderr` are what it wrote, where `Launch.keep_output`
     asked, and None when that was more than 64 KiB. `log_bytes` is the size of its log, `stdout_bytes` of the part
-    that came from stdout, where that was kept apart. `left` names processes that were
+    that came from stdout, where that was kept apart. `tail` is the end of what it wrote, 64 KiB of both streams, where
+    `Launch.keep_tail` asked. `left` names processes that were
     still alive when its own process ended, and were killed.
     """
 
@@ -71,6 +77,21 @@ class Exited(NamedTuple):
     log_bytes: int = 0
     stdout_bytes: int = 0
     left: tuple[str, ...] = ()
+    tail: str = ""
+
+
+class Silent(NamedTuple):
+    """A running attempt has printed nothing for as long as `Launch.idle_s`; told once."""
+
+    step: str
+    attempt: int
+
+
+class Measured(NamedTuple):
+    """The answer to `Measure`: how busy the machine is. `load` is the load average of the last minute."""
+
+    load: float
+    available_bytes: int
 
 
 class Interrupted(NamedTuple):
@@ -89,7 +110,7 @@ class Tick(NamedTuple):
     """Nothing but time has passed."""
 
 
-Signal = Exited | Interrupted | Resumed | Tick
+Signal = Exited | Silent | Measured | Interrupted | Resumed | Tick
 
 
 def stdout_log(log: str) -> str:
@@ -105,7 +126,10 @@ class Launch(NamedTuple):
 
     `env` is laid over the environment of the runner; None takes a name away. `cwd` is absolute. `log` is the file
     for its output, relative to the run's folder; made with its first byte. With
-    `keep_output` stdout also goes to `stdout_log(log)`, and both streams come back, bounded, in `Exited`.
+    `keep_output` stdout also goes to `stdout_log(log)`, and both streams come back, bounded, in `Exited`. With
+    `keep_tail` so does the end of both. `idle_s`: tell with `Silent` when it prints nothing for so long.
+
+    The tests of a step are launches of the same attempt, one after the other.
     """
 
     step: str
@@ -117,6 +141,8 @@ class Launch(NamedTuple):
     limits: Limits
     log: str
     keep_output: bool = False
+    keep_tail: bool = False
+    idle_s: float | None = None
 
 
 class Stop(NamedTuple):
@@ -128,7 +154,11 @@ class Stop(NamedTuple):
     force: bool = False
 
 
-Order = Launch | Stop
+class Measure(NamedTuple):
+    """Tell with `Measured` how busy the machine is."""
+
+
+Order = Launch | Stop | Measure
 
 
 # --- events: what has happened -------------------------------------------------------------------
@@ -188,6 +218,67 @@ class StepLeftProcesses(NamedTuple):
     processes: tuple[str, ...]
 
 
+class StepTested(NamedTuple):
+    """One of the acceptance tests of a step has ended. `reason` says why it did not pass."""
+
+    step: str
+    attempt: int
+    test: str
+    passed: bool
+    reason: str | None = None
+    duration_s: float = 0.0
+    log: str = ""
+    log_bytes: int = 0
+
+
+class StepDecided(NamedTuple):
+    """A condition step has its answer, and these steps go on. `error`: why it could not be evaluated, and is false."""
+
+    step: str
+    result: bool
+    chosen: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class NewStep(NamedTuple):
+    """A step that was not in the file. `after` is the id of the step that it is shown below."""
+
+    id: str
+    name: str
+    after: str
+    wave: int
+    needs: tuple[str, ...] = ()
+    resources: tuple[tuple[str, int], ...] = ()
+    stage: Stage = Stage.MAIN
+
+
+class StepsAdded(NamedTuple):
+    """The run has grown: by the parts of a `forEach`, or by what undoes completed steps."""
+
+    steps: tuple[NewStep, ...]
+
+
+class StageStarted(NamedTuple):
+    """Another part of the run than its main one begins; `steps` are those that it may start."""
+
+    stage: Stage
+    steps: tuple[str, ...]
+
+
+class WidthChanged(NamedTuple):
+    """From here on at most so many steps run at a time; `reason` is a sentence's end: `load 9.1 on 4 CPUs`."""
+
+    max_concurrency: int
+    reason: str
+
+
+class BreakerOpened(NamedTuple):
+    """Too many attempts failed: no step that shares this circuit breaker is started any more."""
+
+    breaker: str
+    failures: int
+
+
 class StepFinished(NamedTuple):
     """A step has its outcome, and will not change it.
 
@@ -235,6 +326,12 @@ Event = (
     | StepStopping
     | StepRetrying
     | StepLeftProcesses
+    | StepTested
+    | StepDecided
+    | StepsAdded
+    | StageStarted
+    | WidthChanged
+    | BreakerOpened
     | StepFinished
     | RunStopping
     | RunFinished

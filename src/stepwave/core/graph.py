@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from stepwave.core.model import Step, Workflow
+from stepwave.core.model import STAGES, Step, Workflow
 from stepwave.core.plan import Plan
 
 
@@ -52,9 +52,16 @@ def _topological(steps: Mapping[str, Step]) -> list[str]:
 
 
 def _waves(order: list[str], steps: Mapping[str, Step]) -> dict[str, int]:
+    """The waves of each stage come after those of the stages before it."""
     wave_of: dict[str, int] = {}
     for id in order:
         wave_of[id] = 1 + max((wave_of[need] for need in steps[id].needs), default=-1)
+    base = 0
+    stages = {step.stage for step in steps.values()}
+    for stage in STAGES if len(stages) > 1 else ():
+        own = [id for id in steps if steps[id].stage is stage]
+        wave_of.update((id, wave_of[id] + base) for id in own)
+        base = max((wave_of[id] + 1 for id in own), default=base)
     return wave_of
 
 

@@ -29,9 +29,36 @@ class Dialect(Enum):
 
 
 class StepType(Enum):
+    """What happens when the step's turn comes. Functions, and agents with a profile, are commands like any other."""
+
     SCRIPT = "script"
+    """A process."""
     AGENT = "agent"
+    """An agent or tool that nothing here can carry out: the step fails."""
     NOOP = "noop"
+    CONDITION = "condition"
+    """Decides which of the steps that it names go on."""
+    FAN_OUT = "fan-out"
+    """A `forEach` over what another step brings: becomes one step for each item."""
+
+
+class Stage(Enum):
+    """The parts of a run, in order. Each begins when all steps of those before it have ended."""
+
+    CHECK = "check"
+    """`pre_flight_checks`: a failure ends the run before anything else has started."""
+    MAIN = "main"
+    ACCEPT = "accept"
+    """`acceptance_tests` of the workflow: only after success."""
+    ROLLBACK = "rollback"
+    """`compensation` of what had been completed: only without success. These steps are added then."""
+    FINALLY = "finally"
+    """Whatever happened, after Ctrl-C too."""
+
+
+STAGES = tuple(Stage)
+CLEAN_UP = frozenset((Stage.ROLLBACK, Stage.FINALLY))
+"""What a failure, a deadline or Ctrl-C before it does not keep from starting."""
 
 
 class FailurePolicy(Enum):
@@ -53,14 +80,27 @@ class Backoff(Enum):
     EXPONENTIAL = "exponential"
 
 
+class RetryOn(NamedTuple):
+    """Which failures are tried again: any that one of these says. `patterns` are searched for in the output."""
+
+    exit_codes: tuple[int, ...] = ()
+    timeout: bool = False
+    patterns: tuple[str, ...] = ()
+
+
 class Retry(NamedTuple):
-    """`attempts` counts the first one too. Delay before attempt n+1: see `retry.retry_delay`."""
+    """`attempts` counts the first one too. Delay before attempt n+1: see `retry.retry_delay`.
+
+    `on`: None tries every failure again. `max_repeats`: give up once the same error has come back more often.
+    """
 
     attempts: int = 1
     delay_s: float = 0.0
     backoff: Backoff = Backoff.FIXED
     max_delay_s: float = 60.0
     jitter: bool = False
+    on: RetryOn | None = None
+    max_repeats: int | None = None
 
 
 class StopRule(NamedTuple):
@@ -76,6 +116,8 @@ class Limits(NamedTuple):
     memory_bytes: int | None = None
     cpu_s: int | None = None
     open_files: int | None = None
+    output_bytes: int | None = None
+    """What the step may print: one that prints more is stopped, and has failed."""
 
 
 class Stdin(NamedTuple):
@@ -83,6 +125,60 @@ class Stdin(NamedTuple):
 
     text: str | None = None
     path: str | None = None
+
+
+class Rule(NamedTuple):
+    """What a condition step asks. `operator` is one of the twelve comparisons of `left` and `right`, or `and`, `or`,
+    `not` over `rules`, or `expression`: then `left` is the text of an expression.
+
+    Texts in `left` and `right` may hold references, in lists and objects too.
+    """
+
+    operator: str
+    left: Value = None
+    right: Value = None
+    rules: tuple["Rule", ...] = ()
+
+
+class Branch(NamedTuple):
+    """A condition step: its rule, and the ids of the steps that wait for its answer.
+
+    `lenient`: a rule that cannot be evaluated counts as false (continueOnError), and does not fail the step.
+    """
+
+    rule: Rule
+    on_true: tuple[str, ...] = ()
+    on_false: tuple[str, ...] = ()
+    lenient: bool = False
+
+
+class AcceptanceTest(NamedTuple):
+    """A shell command that must exit with 0 once its step has. `timeout_s` None: that of the step."""
+
+    id: str
+    script: str
+    timeout_s: float | None = None
+    description: str = ""
+
+
+class Agent(NamedTuple):
+    """What an agent or tool is asked. Texts may hold references, in `parameters` too."""
+
+    name: str
+    prompt: str | None = None
+    tasks: tuple[str, ...] = ()
+    parameters: Mapping[str, Value] = nothing
+
+
+class Function(NamedTuple):
+    """A Python function, called in a process of its own: `module.path:name`, and the keyword arguments.
+
+    `place` is where it is named in the file. Texts in `params` may hold references, in lists and objects too.
+    """
+
+    target: str
+    place: Place
+    params: Mapping[str, Value] = nothing
 
 
 class Step(NamedTuple):
@@ -98,7 +194,23 @@ class Step(NamedTuple):
     type: StepType = StepType.SCRIPT
     argv: tuple[str, ...] = ()
     script: str | None = None
-    agent: str = ""
+    agent: Agent | None = None
+    function: Function | None = None
+    branch: Branch | None = None
+    for_each: str | None = None
+    """Text of the reference to the list, of a step of type FAN_OUT; the step itself is what each item becomes."""
+    family: str = ""
+    """The id in the file, of a step that is one of several: of a matrix or a `forEach`."""
+    bindings: Mapping[str, Value] = nothing
+    """Names that stand for something in this step alone: `matrix`, `item`, `index`."""
+    stage: Stage = Stage.MAIN
+    base: str = ""
+    """The folder of the file that the step stands in, relative to that of the workflow, which "" is, or absolute."""
+    scope: str = ""
+    """Prefix of its id (`lib.` of an included file, `ws.` of a workstream). An id in its texts is looked for with the
+    prefix first, then with ever shorter ones: see `stepwave.core.scoped`."""
+    dollar: bool = False
+    """Whether `${NAME}` is a reference in its texts (snake and plan dialect)."""
     cwd: str = "."
     env: Mapping[str, str | None] = nothing
     stdin: Stdin | None = None
@@ -119,6 +231,17 @@ class Step(NamedTuple):
     estimate_s: float | None = None
     stop: StopRule = StopRule()
     limits: Limits = Limits()
+    idle_s: float | None = None
+    """How long it may print nothing."""
+    success_pattern: str | None = None
+    """Regular expression that the end of its output must match, or else it has failed."""
+    failure_pattern: str | None = None
+    """Regular expression that the end of its output must not match."""
+    tests: tuple[AcceptanceTest, ...] = ()
+    undo: "Step | None" = None
+    """Its compensation, of stage ROLLBACK: not a part of the graph until it is needed."""
+    breaker: str = ""
+    """Key of `Workflow.breakers`: the failures of all steps with this key are counted together. "" for none."""
     description: str = ""
 
 
@@ -142,6 +265,11 @@ class Workflow(NamedTuple):
     scheduling: Scheduling = Scheduling.EAGER
     on_failure: FailurePolicy = FailurePolicy.ABORT
     rate_limit_s: float = 0.0
+    adaptive: bool = False
+    """Fewer steps at a time while the machine is busy or short of memory."""
+    breakers: Mapping[str, int] = nothing
+    """Failed attempts after which the steps that share a breaker are not started any more."""
+    rollback_parallel: bool = False
     metadata: Mapping[str, Value] = nothing
     unbuilt: tuple[Diagnostic, ...] = ()
     """What the file asks for and this version cannot do: such a workflow is refused, not run without it."""

@@ -10,9 +10,9 @@ class Plan(NamedTuple):
     """What will run, before anything has.
 
     `steps` is in file order. `waves[n]` lists the ids whose longest chain of needs has n steps before them: labels,
-    not barriers. `dependents` maps each id to the ids that need it. `remaining_s` is the longest path, in seconds of
-    estimate (1 per step without one), from the start of a step to the end of the run. `max_concurrency` is resolved:
-    at least 1.
+    not barriers, but that the waves of one stage of the run come after those of the stage before it. `dependents` maps
+    each id to the ids that need it. `remaining_s` is the longest path, in seconds of estimate (1 per step without
+    one), from the start of a step to the end of the run. `max_concurrency` is resolved: at least 1.
     """
 
     workflow: Workflow

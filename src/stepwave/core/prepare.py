@@ -1,27 +1,26 @@
-"""From a step to the exact command that is started: references filled in, environment laid out, log named.
+"""From a step to the order that starts it: references filled in, environment and paths worked out.
 
-Environment, each layer over the one before: the caller's < the workflow's `env` < the step's `env` < these:
-`WORKFLOW_ID`, `WORKFLOW_RUN_ID`, `WORKFLOW_CURRENT_STEP_ID`, `WORKFLOW_VAR_<NAME>` for every variable and
-`WORKFLOW_OUTPUT_<STEP>_<KEY>` for every direct need.
-
-The machinery of expressions is imported where a text needs it: most texts refer to nothing.
+Also the place that knows what a condition may ask about, because it keeps what earlier steps brought (`Facts`).
+A step without references never imports the expression machinery: most workflows need nothing.
 """
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
-from stepwave.core.events import Exited, Launch, Outcome, StepFinished, stdout_log
+from stepwave.core.commands import SH
+from stepwave.core.events import Exited, Launch, StepDecided, StepFinished
+from stepwave.core.exports import shortened, variables_as_env
+from stepwave.core.facts import Facts
+from stepwave.core.judge import wants_tail
 from stepwave.core.model import Dialect, Stdin, Step, Value
 from stepwave.core.plan import Plan
-from stepwave.core.scope import ExpressionError, Unresolved, Values, has_reference
+from stepwave.core.scope import ExpressionError, Files, Unresolved, Values, has_reference
+from stepwave.core.step_texts import is_plain, paths_of, texts, unescaped
 
-ENV_VALUE_LIMIT = 32 * 1024  # characters; Linux refuses a single string of 128 KiB, and all of them beyond 2 MiB
-_truncated = "… (truncated)"
-_bare_facts = {"result", "success", "exitCode", "executionTime", "error"}
-_exported = ("stdout", "stderr", "exitCode", "executionTime", "result")
-_small_facts = {(name,) for name in (*_bare_facts, "stdoutPath")}
+MAX_ITEMS = 10_000
+
+Env = dict[str, str | None]
 
 
 class CannotPrepare(Exception):  # noqa: N818 - a plain sentence about one step, not a fault of the program
@@ -34,6 +33,7 @@ class Preparation:
     `environ` is the caller's environment, `run` the run's id, `run_folder` where its logs lie (absolute), `now` its
     start in seconds since the epoch. With `lenient` a reference that leads nowhere becomes empty text instead of
     failing the step. With `apart` every step's stdout is kept apart from its stderr, not only where it is referred to.
+    `files` makes what `readFile()` and its like may read, once there is something to fill in; None: they are refused.
     """
 
     def __init__(
@@ -46,16 +46,16 @@ class Preparation:
         now: float,
         lenient: bool = False,
         apart: bool = False,
+        files: Callable[[], Files] | None = None,
     ) -> None:
-        self._plan = plan
         self._workflow = plan.workflow
         self._folder = plan.workflow.folder
         self._dollar = plan.workflow.dialect is not Dialect.CAMEL
         self._lenient = lenient
         self._apart = apart
-        self._run_folder = run_folder
-        self._oversize: set[str] = set()
-        self._facts: dict[str, dict[str, Value]] = {}
+        self._make_files = files
+        self._files: Files | None = None
+        self._facts = Facts(plan, run_folder)
         self._caller = dict(environ)
         self._about: dict[str, Value] = {
             "id": self._workflow.id,
@@ -63,105 +63,81 @@ class Preparation:
             "version": self._workflow.version,
             "runId": run,
             "startTime": round(now * 1000),
+            "status": "running",
         }
         self._now = now
-        self._fixed_env: dict[str, str | None] = {
+        self._fixed_env: Env = {
             "WORKFLOW_ID": self._workflow.id,
             "WORKFLOW_RUN_ID": run,
             **variables_as_env(self._workflow.variables),
         }
-        self._index = {id: n for n, id in enumerate(plan.steps)}
-        self._exports: dict[str, dict[str, str]] = {}
-        self._wanted = self._find_wanted()
-        plain_env = not any(has_reference(v, self._dollar) for v in _texts(self._workflow.env))
-        self._plain = {step.id for step in plan.steps.values() if plain_env and self._is_plain(step)}
+        self._plain_env = not any(has_reference(v, self._dollar) for v in texts(self._workflow.env))
+        self._known_env = self._workflow.env if self._plain_env else unescaped(self._workflow.env, self._dollar)
+        self._plain = {step.id for step in plan.steps.values() if self._plain_env and is_plain(step)}
 
-    # --- what is known so far -----------------------------------------------------------------------
+    # --- what happens -------------------------------------------------------------------------------
 
-    def _find_wanted(self) -> dict[str, bool]:
-        """Ids that some text refers to, and whether what they print is wanted: only that is kept in memory."""
-        wanted: dict[str, bool] = {}
-        for step in self._plan.steps.values():
-            for path in self._paths(step):
-                id, rest = (path[1], path[2:]) if path[0] == "steps" and len(path) > 1 else (path[0], path[1:])
-                if id in self._plan.steps:
-                    wanted[id] = wanted.get(id, False) or not rest or rest[0] not in _bare_facts
-            if any("WORKFLOW_OUTPUT_" in text for text in _step_texts(step)):
-                wanted.update(dict.fromkeys(step.needs, True))
-        return wanted
+    def learn(self, step: Step, finished: StepFinished, end: Exited | None) -> None:
+        """A step has ended."""
+        self._facts.learn(step, finished, end)
 
-    def _paths(self, step: Step) -> Iterable[tuple[str, ...]]:
-        for text in (*_step_texts(step), *_texts(self._workflow.env)):
-            if has_reference(text, self._dollar):
-                from stepwave.core.interpolate import text_references
+    def learn_decision(self, decided: StepDecided) -> None:
+        """A condition step has its answer, which is a variable from now on."""
+        self._facts.learn_decision(decided)
+        self._fixed_env |= variables_as_env({f"condition_{decided.step}_result": decided.result})
 
-                yield from text_references(text, self._dollar, self._workflow.variables)
-        if step.condition is not None:
-            from stepwave.core.expressions import compile_expression
+    def learn_status(self, status: str) -> None:
+        """How the run went, for what cleans up: `completed`, `failed`, `timeout` or `cancelled`."""
+        self._about["status"] = status
+        self._fixed_env["WORKFLOW_STATUS"] = status
 
-            yield from compile_expression(step.condition).references
-
-    def learn(self, finished: StepFinished, end: Exited | None) -> None:
-        """A step has ended. What it was and printed is remembered if something refers to it."""
-        if finished.step not in self._wanted and not self._plan.dependents[finished.step]:
-            return
-        facts: dict[str, Value] = {
-            "result": "success" if finished.outcome is Outcome.COMPLETED else finished.outcome.value,
-            "success": finished.outcome is Outcome.COMPLETED,
-            "exitCode": finished.exit_code,
-            "executionTime": round(finished.duration_s * 1000),
-            "error": finished.reason,
-        }
-        if end is not None and self._wanted.get(finished.step):
-            if end.stdout is None or end.stderr is None:
-                self._oversize.add(finished.step)
-            else:
-                stdout = end.stdout.rstrip("\n")
-                facts |= {"stdout": stdout, "stderr": end.stderr.rstrip("\n"), "output": parsed(stdout)}
-            facts["stdoutPath"] = f"{self._run_folder}/{stdout_log(self._log_of(finished))}"
-        self._facts[finished.step] = facts
-        if self._plan.dependents[finished.step]:
-            self._exports[finished.step] = facts_as_env(finished.step, facts)
-
-    def _log_of(self, finished: StepFinished) -> str:
-        return log_name(self._index[finished.step], finished.step, finished.attempts)
+    def join(self, step: Step) -> None:
+        """A step that was not in the plan."""
+        self._facts.join(step)
+        if self._plain_env and is_plain(step):
+            self._plain.add(step.id)
 
     def _values(self, step: Step, failed: bool = False) -> Values:
-        if self._oversize:
-            self._refuse_oversize(step)
+        if large := self._facts.too_large(paths_of(step, self._workflow), step.scope):
+            # A reference to output that was too large to keep must not silently become a part of it.
+            raise CannotPrepare(
+                f"`{large}` printed more than 64 KiB, too much to be filled in (read it from the file"
+                f" {{{{steps.{large}.stdoutPath}}}} instead)"
+            )
+        if self._files is None and self._make_files is not None:
+            self._files = self._make_files()
+        layered = {**self._caller, **self._known_env}
         return Values(
-            variables=self._workflow.variables,
-            env=self._scope_env,
-            steps=self._facts,
+            variables=self._facts.variables,
+            env={name: value for name, value in layered.items() if value is not None},
+            steps=self._facts.steps,
             workflow={**self._about, "currentStepId": step.id},
             now=self._now,
             failed=failed,
+            locals=step.bindings,
+            files=self._files,
+            scope=step.scope,
         )
 
-    def _refuse_oversize(self, step: Step) -> None:
-        """A reference to output that was too large to keep must not silently become a part of it."""
-        for path in self._paths(step):
-            if path[0] == "steps" and path[1:2] and path[1] in self._oversize and path[2:3] not in _small_facts:
-                raise CannotPrepare(
-                    f"`{path[1]}` printed more than 64 KiB, too much to be filled in (read it from the file"
-                    f" {{{{steps.{path[1]}.stdoutPath}}}} instead)"
-                )
-
-    @property
-    def _scope_env(self) -> dict[str, str]:
-        layered = {**self._caller, **self._workflow.env}
-        return {name: value for name, value in layered.items() if value is not None}
-
-    # --- conditions ---------------------------------------------------------------------------------
+    # --- questions ----------------------------------------------------------------------------------
 
     def is_self_deciding(self, step: Step) -> bool:
-        """True when the step's condition asks `success()`, `failure()` or `always()`."""
+        """True when the step's condition, or its rule, asks `success()`, `failure()` or `always()`."""
+        if step.branch is not None:
+            from stepwave.core.rules import asks_for_status
+
+            if asks_for_status(step.branch.rule, step.dollar):
+                return True
         if step.condition is None:
             return False
         from stepwave.core.expression_tree import uses_status
         from stepwave.core.expressions import compile_expression
 
         return uses_status(compile_expression(step.condition))
+
+    def runs_always(self, step: Step) -> bool:
+        """True when it asks `always()`: then it is for itself to say, even where no need of it has completed."""
+        return step.condition is not None and "always" in step.condition and self.is_self_deciding(step)
 
     def condition_holds(self, step: Step, *, failed: bool) -> bool:
         """Raises CannotPrepare when the condition refers to something that is not there, or compares what cannot be."""
@@ -175,9 +151,35 @@ class Preparation:
         except (ExpressionError, Unresolved) as problem:
             raise CannotPrepare(_sentence(problem)) from None
 
+    def rule_holds(self, step: Step, *, failed: bool) -> bool:
+        """The answer of a condition step. Raises CannotPrepare as `condition_holds` does."""
+        from stepwave.core.rules import holds
+
+        assert step.branch is not None
+        try:
+            return holds(step.branch.rule, self._values(step, failed), dollar=step.dollar, lenient=self._lenient)
+        except (ExpressionError, Unresolved) as problem:
+            raise CannotPrepare(_sentence(problem)) from None
+
+    def items(self, step: Step) -> list[Value]:
+        """What a `forEach` goes over. Raises CannotPrepare when that is no list, or one of more than 10,000 items."""
+        from stepwave.core.interpolate import value_of
+        from stepwave.core.values import kind_of
+
+        try:
+            value = value_of(step.for_each or "", self._values(step), dollar=step.dollar, lenient=self._lenient)
+        except (ExpressionError, Unresolved) as problem:
+            raise CannotPrepare(_sentence(problem)) from None
+        if not isinstance(value, list):
+            help = "print a JSON list, or cut the text with `split(…)`"
+            raise CannotPrepare(f"`forEach` needs a list, but {step.for_each} is {kind_of(value)} ({help})")
+        if len(value) > MAX_ITEMS:
+            raise CannotPrepare(f"`forEach` has {len(value)} items, more than {MAX_ITEMS}")
+        return value
+
     # --- commands -----------------------------------------------------------------------------------
 
-    def launch(self, step: Step, attempt: int) -> tuple[Launch, dict[str, str | None]]:
+    def launch(self, step: Step, attempt: int) -> tuple[Launch, Env]:
         """The order to start, and the part of its environment that the file declares or the command names.
 
         Raises CannotPrepare when a reference leads nowhere.
@@ -187,7 +189,32 @@ class Preparation:
         except (ExpressionError, Unresolved) as problem:
             raise CannotPrepare(_sentence(problem)) from None
 
-    def preview(self, step: Step) -> tuple[tuple[str, ...], str, dict[str, str | None]]:
+    def launch_test(self, step: Step, test: int, attempt: int) -> Launch:
+        """The order to start a test of the step, which has just completed; the first is 1. Raises CannotPrepare."""
+        script = step.tests[test - 1].script
+        try:
+            argv: tuple[str, ...] = (*SH, script)
+            declared: Env = {**self._workflow.env, **step.env}
+            cwd = step.cwd
+            if step.id not in self._plain:
+                values = self._values(step)
+                cwd, declared = self._fill(step, cwd, values), self._filled_env(step, values)
+                text, refs = self._fill_shell(step, script, values)
+                argv, declared = (*SH, text), {**declared, **refs}
+        except (ExpressionError, Unresolved) as problem:
+            raise CannotPrepare(_sentence(problem)) from None
+        return Launch(
+            step=step.id,
+            attempt=attempt,
+            argv=argv,
+            cwd=self._absolute(step, cwd),
+            env={**declared, **self._runner_env(step)},
+            stdin=None,
+            limits=step.limits,
+            log=self._facts.log_of(step, attempt, test),
+        )
+
+    def preview(self, step: Step) -> tuple[tuple[str, ...], str, Env]:
         """Words, folder and declared environment of the first attempt; as they stand in the file where they hang on a
         step that has not run."""
         try:
@@ -195,26 +222,16 @@ class Preparation:
             return launch.argv, launch.cwd, declared
         except (ExpressionError, Unresolved):
             argv = step.argv if step.script is None else (*step.argv, step.script)
-            return argv, self._absolute(step.cwd), {**self._workflow.env, **step.env}
+            return argv, self._absolute(step, step.cwd), {**self._workflow.env, **step.env}
 
-    def _launch(self, step: Step, attempt: int) -> tuple[Launch, dict[str, str | None]]:
-        declared = {**self._workflow.env, **step.env}
-        argv, cwd, stdin = step.argv, step.cwd, step.stdin
-        if step.script is not None:
-            argv = (*argv, step.script)
-        if step.id not in self._plain:
-            values = self._values(step)
-            declared = self._filled_env(declared, values)
-            cwd = self._fill(cwd, values)
-            argv, refs = self._filled_command(step, values)
-            declared |= refs
-            if stdin is not None:
-                stdin = Stdin(
-                    text=None if stdin.text is None else self._fill(stdin.text, values),
-                    path=None if stdin.path is None else self._fill(stdin.path, values),
-                )
+    def _launch(self, step: Step, attempt: int) -> tuple[Launch, Env]:
+        if step.id in self._plain:
+            argv = step.argv if step.script is None else (*step.argv, step.script)
+            cwd, stdin, declared = step.cwd, step.stdin, {**self._workflow.env, **step.env}
+        else:
+            argv, cwd, stdin, declared = self._filled(step)
         if stdin is not None and stdin.path is not None:
-            stdin = Stdin(path=self._absolute(stdin.path))
+            stdin = Stdin(path=self._absolute(step, stdin.path))
         for word in argv:
             if "\0" in word:
                 raise ExpressionError("an argument holds a NUL byte, which no program can be given", 0)
@@ -223,120 +240,107 @@ class Preparation:
             step=step.id,
             attempt=attempt,
             argv=argv,
-            cwd=self._absolute(cwd),
+            cwd=self._absolute(step, cwd),
             env={**declared, **ours},
             stdin=stdin,
             limits=step.limits,
-            log=log_name(self._index[step.id], step.id, attempt),
-            keep_output=self._apart or self._wanted.get(step.id, False),
+            log=self._facts.log_of(step, attempt),
+            keep_output=self._apart or self._facts.keeps_output(step),
+            keep_tail=wants_tail(step),
+            idle_s=step.idle_s,
         )
         if any("WORKFLOW_" in word for word in argv):
             declared |= {name: value for name, value in ours.items() if any(name in word for word in argv)}
         return launch, declared
 
-    def _is_plain(self, step: Step) -> bool:
-        return not any(has_reference(text, self._dollar) for text in _step_texts(step))
+    def _filled(self, step: Step) -> tuple[tuple[str, ...], str, Stdin | None, Env]:
+        """Words, folder, input and declared environment with every reference replaced."""
+        values = self._values(step)
+        asked: Env = {}
+        if step.agent is not None:
+            values, asked = self._with_agent(step, values)
+        argv = tuple(self._fill(step, word, values) for word in step.argv)
+        declared = {**self._filled_env(step, values), **asked}
+        if step.script is not None:
+            script, refs = self._fill_shell(step, step.script, values)
+            argv, declared = (*argv, script), {**declared, **refs}
+        return argv, self._fill(step, step.cwd, values), self._filled_stdin(step, values), declared
 
-    def _fill(self, text: str, values: Values) -> str:
+    def _with_agent(self, step: Step, values: Values) -> tuple[Values, Env]:
+        """What the words of an agent's profile may refer to, and what its program finds in its environment."""
+        agent = step.agent
+        assert agent is not None
+        tasks = [self._fill(step, task, values) for task in agent.tasks]
+        joined = "\n".join(tasks)
+        prompt = joined if agent.prompt is None else self._fill(step, agent.prompt, values)
+        parameters = self._filled_value(step, dict(agent.parameters), values)
+        asked: Env = {
+            "AGENT_NAME": agent.name,
+            "AGENT_PROMPT": shortened(prompt.replace("\0", "")),
+            "AGENT_PARAMETERS": shortened(json.dumps(parameters, ensure_ascii=False)),
+        }
+        names: dict[str, Value] = {"prompt": prompt, "tasks": joined, "parameters": parameters}
+        return values._replace(locals={**values.locals, **names}), asked
+
+    def _filled_stdin(self, step: Step, values: Values) -> Stdin | None:
+        if step.function is not None:
+            params = self._filled_value(step, dict(step.function.params), values)
+            return Stdin(text=json.dumps(params, ensure_ascii=False))
+        if step.stdin is None:
+            return None
+        text, path = step.stdin
+        return Stdin(
+            text=None if text is None else self._fill(step, text, values),
+            path=None if path is None else self._fill(step, path, values),
+        )
+
+    def _fill(self, step: Step, text: str, values: Values) -> str:
+        if not has_reference(text, step.dollar):
+            return text
         from stepwave.core.interpolate import fill
 
-        return fill(text, values, dollar=self._dollar, lenient=self._lenient)
+        return fill(text, values, dollar=step.dollar, lenient=self._lenient)
 
-    def _filled_env(self, env: Mapping[str, str | None], values: Values) -> dict[str, str | None]:
-        return {name: None if text is None else self._fill(text, values) for name, text in env.items()}
-
-    def _filled_command(self, step: Step, values: Values) -> tuple[tuple[str, ...], dict[str, str | None]]:
-        argv = tuple(self._fill(word, values) for word in step.argv)
-        if step.script is None:
-            return argv, {}
+    def _fill_shell(self, step: Step, script: str, values: Values) -> tuple[str, Env]:
+        if not has_reference(script, step.dollar):
+            return script, {}
         from stepwave.core.interpolate import fill_shell
 
-        script, refs = fill_shell(step.script, values, dollar=self._dollar, lenient=self._lenient)
-        return (*argv, script), cast("dict[str, str | None]", refs)
+        filled, refs = fill_shell(script, values, dollar=step.dollar, lenient=self._lenient)
+        return filled, cast("Env", refs)
 
-    def _absolute(self, path: str) -> str:
+    def _filled_env(self, step: Step, values: Values) -> Env:
+        env = self._workflow.env if self._plain_env else self._filled_texts(self._workflow.env, values, self._dollar)
+        return {**env, **self._filled_texts(step.env, values, step.dollar)}
+
+    def _filled_texts(self, env: Mapping[str, str | None], values: Values, dollar: bool) -> Env:
+        from stepwave.core.interpolate import fill
+
+        return {
+            name: None if text is None else fill(text, values, dollar=dollar, lenient=self._lenient)
+            for name, text in env.items()
+        }
+
+    def _filled_value(self, step: Step, value: Value, values: Values) -> Value:
+        """A value with its references replaced; one that is all of a text keeps the type of what it brings."""
+        from stepwave.core.interpolate import value_in
+
+        return value_in(value, values, dollar=step.dollar, lenient=self._lenient)
+
+    def _absolute(self, step: Step, path: str) -> str:
         if path.startswith("/"):
             return path
-        return self._folder if path in (".", "") else f"{self._folder}/{path}"
+        base = self._folder if not step.base else step.base
+        if step.base and not step.base.startswith("/"):
+            base = f"{self._folder}/{step.base}"
+        return base if path in (".", "") else f"{base}/{path}"
 
-    def _runner_env(self, step: Step) -> dict[str, str | None]:
-        env = {**self._fixed_env, "WORKFLOW_CURRENT_STEP_ID": step.id}
-        for need in step.needs:
-            env |= self._exports.get(need, {})
-        return env
-
-
-# --- pure pieces -----------------------------------------------------------------------------------------
-
-
-def parsed(stdout: str) -> Value:
-    """The one JSON value that the text is, else the text itself. `NaN`, numbers of thousands of digits: text."""
-    head = stdout.lstrip()[:1]
-    if head and head in '{["-0123456789tfn':
-        try:
-            return cast("Value", json.loads(stdout))
-        except (ValueError, RecursionError):
-            return stdout
-    return stdout
-
-
-def env_name(name: str) -> str:
-    """`build-app.v2` as part of the name of an environment variable: `BUILD_APP_V2`."""
-    return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
-
-
-def variables_as_env(variables: Mapping[str, Value]) -> dict[str, str | None]:
-    """`{db: {host: x}}` as `WORKFLOW_VAR_DB_HOST=x`; lists as JSON; each value at most 32 KiB."""
-    flat: dict[str, str | None] = {}
-    todo: list[tuple[str, Value]] = [(env_name(name), value) for name, value in variables.items()]
-    while todo:
-        name, value = todo.pop(0)
-        if isinstance(value, dict):
-            todo += [(f"{name}_{env_name(key)}", inner) for key, inner in value.items()]
-        elif value is not None:
-            flat[f"WORKFLOW_VAR_{name}"] = shortened(_plain(value))
-    return flat
-
-
-def facts_as_env(id: str, facts: Mapping[str, Value]) -> dict[str, str]:
-    """`WORKFLOW_OUTPUT_<STEP>_RESULT`, `_EXITCODE`, `_EXECUTIONTIME`, and `_STDOUT`, `_STDERR` where they are known."""
-    begin = f"WORKFLOW_OUTPUT_{env_name(id)}_"
-    return {begin + key.upper(): shortened(_plain(facts[key])) for key in _exported if facts.get(key) is not None}
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= ENV_VALUE_LIMIT else text[:ENV_VALUE_LIMIT] + _truncated
-
-
-def log_name(index: int, id: str, attempt: int) -> str:
-    """`logs/00007-build.log`, `logs/00007-build.2.log` for the second attempt.
-
-    The number keeps ids apart that differ only in case; an id that is no file name is cut and cleaned.
-    """
-    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", id)[:80]
-    again = f".{attempt}" if attempt > 1 else ""
-    return f"logs/{index + 1:05d}-{safe}{again}.log"
-
-
-def _plain(value: Value) -> str:
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    return str(value) if type(value) is int else json.dumps(value, ensure_ascii=False)
-
-
-def _texts(env: Mapping[str, str | None]) -> Iterable[str]:
-    return (text for text in env.values() if text is not None)
-
-
-def _step_texts(step: Step) -> Iterable[str]:
-    yield from step.argv
-    yield step.cwd
-    if step.script is not None:
-        yield step.script
-    yield from _texts(step.env)
-    if step.stdin is not None:
-        yield step.stdin.text or ""
-        yield step.stdin.path or ""
+    def _runner_env(self, step: Step) -> Env:
+        return {
+            **self._fixed_env,
+            "WORKFLOW_CURRENT_STEP_ID": step.id,
+            **self._facts.exports_of(step.needs),
+        }
 
 
 def _sentence(problem: Exception) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from stepwave.core.diagnostics import Diagnostic
-from stepwave.core.events import BY_CONDITION, NOT_SELECTED, Outcome, Status
-from stepwave.core.model import nothing
+from stepwave.core.events import HARMLESS_SKIPS, Outcome, Status, StepDecided, StepTested
+from stepwave.core.model import Stage, nothing
 
 
 class StepResult(NamedTuple):
@@ -31,11 +31,17 @@ class StepResult(NamedTuple):
     stdout_log: str | None = None
     """Relative to the run's folder, like `stderr_log`; the same file unless stdout was kept apart."""
     stderr_log: str | None = None
+    stage: Stage = Stage.MAIN
+    after: str = ""
+    """The step of the file that it came from: of a `forEach`, or that it undoes. "" for a step of the file itself."""
+    decision: StepDecided | None = None
+    tests: tuple[StepTested, ...] = ()
+    """The acceptance tests of its last attempt."""
 
     @property
     def success(self) -> bool:
-        """Completed, or skipped because its own condition or the command line said so."""
-        skipped = self.outcome is Outcome.SKIPPED and self.reason in (BY_CONDITION, NOT_SELECTED)
+        """Completed, or skipped because a condition or the command line said so."""
+        skipped = self.outcome is Outcome.SKIPPED and self.reason in HARMLESS_SKIPS
         return self.outcome is Outcome.COMPLETED or skipped
 
     @property
@@ -59,7 +65,8 @@ class Statistics(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """The whole run. `steps` holds every step of the file exactly once, in file order.
+    """The whole run. `steps` holds every step of the file exactly once, in file order, and below each of them the
+    steps that it brought forth.
 
     `folder` is where the logs lie (absolute). A file that could not be run at all has exit code 2, no steps, and its
     `diagnostics`.

@@ -2,17 +2,24 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 
 from stepwave.core.events import (
     Entry,
+    Event,
+    NewStep,
     Outcome,
     RunFinished,
+    StepDecided,
     StepFinished,
     StepQueued,
     StepRetrying,
+    StepsAdded,
     StepStarted,
+    StepTested,
     stdout_log,
 )
+from stepwave.core.model import STAGES, Stage, StepType
 from stepwave.core.plan import Plan
 from stepwave.core.summary import Statistics, StepResult, Summary
 
@@ -43,6 +50,14 @@ class Tally:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._steps = {
+            step.id: NewStep(step.id, step.name, "", plan.wave_of[step.id], step.needs, step.resources, step.stage)
+            for step in plan.steps.values()
+        }
+        self._wholes = {step.id for step in plan.steps.values() if step.type is StepType.FAN_OUT}
+        self._added: dict[str, list[str]] = {}
+        self._tests: dict[str, dict[str, StepTested]] = {}
+        self._decisions: dict[str, StepDecided] = {}
         self._run = ""
         self._began_at = 0.0
         self._now_s = 0.0
@@ -70,8 +85,20 @@ class Tally:
             self._ends[event.step] = (entry.elapsed_s, event)
         elif isinstance(event, StepQueued):
             self._queue(event.step)
-        elif isinstance(event, StepRetrying):
+        else:
+            self._note(event)
+
+    def _note(self, event: Event) -> None:
+        """What happens less often."""
+        if isinstance(event, StepRetrying):
             self._stopped(event.step)
+            self._tests.pop(event.step, None)
+        elif isinstance(event, StepTested):
+            self._tests.setdefault(event.step, {})[event.test] = event
+        elif isinstance(event, StepDecided):
+            self._decisions[event.step] = event
+        elif isinstance(event, StepsAdded):
+            self._grow(event.steps)
         elif isinstance(event, RunFinished):
             self._finish = event
 
@@ -86,23 +113,30 @@ class Tally:
 
     # --- as it happens ------------------------------------------------------------------------------
 
+    def _grow(self, steps: Iterable[NewStep]) -> None:
+        for step in steps:
+            self._steps[step.id] = step
+            self._added.setdefault(step.after, []).append(step.id)
+
     def _queue(self, id: str) -> None:
         self._queued.add(id)
-        for name, units in self._plan.steps[id].resources:
+        for name, units in self._steps[id].resources:
             self._pools[name].waiting[units] += 1
 
     def _unqueue(self, id: str) -> None:
         if id in self._queued:
             self._queued.discard(id)
-            for name, units in self._plan.steps[id].resources:
+            for name, units in self._steps[id].resources:
                 self._pools[name].waiting[units] -= 1
 
     def _started(self, event: StepStarted) -> None:
         self._unqueue(event.step)
         self._starts[event.step] = (self._now_s, event)
+        if event.step in self._wholes:
+            return  # its parts run, not the step itself
         self._running.add(event.step)
         self._peak = max(self._peak, len(self._running))
-        for name, units in self._plan.steps[event.step].resources:
+        for name, units in self._steps[event.step].resources:
             self._pools[name].take(units)
 
     def _stopped(self, id: str) -> None:
@@ -110,7 +144,7 @@ class Tally:
             return
         self._running.discard(id)
         self._sequential_s += self._now_s - self._starts[id][0]
-        for name, units in self._plan.steps[id].resources:
+        for name, units in self._steps[id].resources:
             self._pools[name].held -= units
 
     # --- in the end ---------------------------------------------------------------------------------
@@ -128,9 +162,24 @@ class Tally:
             reason=self._finish.reason,
             started_at=self._began_at,
             wall_s=self._now_s,
-            steps=tuple(self._result(id) for id in self._plan.steps),
+            steps=tuple(self._result(id) for id in self._in_order()),
             statistics=self._statistics(),
         )
+
+    def _in_order(self) -> Iterable[str]:
+        waiting = list(reversed(list(self._plan.steps)))
+        while waiting:
+            id = waiting.pop()
+            yield id
+            waiting += reversed(self._added.get(id, ()))
+
+    def _outcome(self, end: StepFinished) -> Outcome:
+        """What was completed and then undone is rolled back."""
+        for id in self._added.get(end.step, ()):
+            undo = self._ends.get(id)
+            if self._steps[id].stage is Stage.ROLLBACK and undo and undo[1].outcome is Outcome.COMPLETED:
+                return Outcome.ROLLED_BACK
+        return end.outcome
 
     def _result(self, id: str) -> StepResult:
         ended_s, end = self._ends.get(id, (self._now_s, StepFinished(id, Outcome.CANCELLED)))
@@ -138,9 +187,9 @@ class Tally:
         log = start.log if start and end.log_bytes else None
         return StepResult(
             id=id,
-            name=self._plan.steps[id].name,
-            outcome=end.outcome,
-            wave=self._plan.wave_of[id],
+            name=self._steps[id].name,
+            outcome=self._outcome(end),
+            wave=self._steps[id].wave,
             attempts=end.attempts,
             exit_code=end.exit_code,
             signal=end.signal,
@@ -156,6 +205,10 @@ class Tally:
             env=start.env if start else {},
             stdout_log=_stdout_log(start, end) if start else None,
             stderr_log=log,
+            stage=self._steps[id].stage,
+            after=self._steps[id].after,
+            decision=self._decisions.get(id),
+            tests=tuple(self._tests.get(id, {}).values()),
         )
 
     def _statistics(self) -> Statistics:
@@ -163,7 +216,7 @@ class Tally:
         path = self._critical_path()
         return Statistics(
             total_groups=len(self._plan.waves),
-            executed_groups=len({self._plan.wave_of[id] for id in self._starts}),
+            executed_groups=len({self._steps[id].wave for id in self._starts}),
             max_concurrent_steps=self._peak,
             utilization={
                 name: pool.unit_s / (pool.limit * wall_s) if wall_s else 0.0 for name, pool in self._pools.items()
@@ -177,14 +230,25 @@ class Tally:
         )
 
     def _critical_path(self) -> tuple[str, ...]:
-        """From the step that ended last back through the need that each waited for longest."""
+        """From the step that ended last back through what each waited for longest."""
         ran = [id for id in self._starts if id in self._ends]
         path: list[str] = []
-        while ran:
-            last = max(ran, key=lambda id: self._ends[id][0])
+        before: list[str] = ran
+        while before:
+            last = max(before, key=lambda id: self._ends[id][0])
             path.append(last)
-            ran = [need for need in self._plan.steps[last].needs if need in self._starts and need in self._ends]
+            before = [id for id in self._awaited(last, ran) if id in self._starts and id in self._ends]
         return tuple(reversed(path))
+
+    def _awaited(self, id: str, ran: list[str]) -> Iterable[str]:
+        """What had to end before the step could start: its needs, those of the whole that it is a part of, or every
+        step of the stages before its own."""
+        step = self._steps[id]
+        needs = step.needs or (self._steps[step.after].needs if step.after in self._wholes else ())
+        if needs or step.stage is STAGES[0]:
+            return needs
+        earlier = STAGES[: STAGES.index(step.stage)]
+        return (other for other in ran if self._steps[other].stage in earlier)
 
 
 def _stdout_log(start: StepStarted, end: StepFinished) -> str | None:

@@ -1,5 +1,6 @@
 """Where a step is, and which moves there are."""
 
+from collections import Counter
 from enum import Enum
 
 from stepwave.core.events import Exited, Outcome
@@ -14,15 +15,17 @@ class Phase(Enum):
     RUNNING = "running"
     STOPPING = "stopping"
     RETRYING = "retrying"
+    GATHERING = "waiting for its parts"
     DONE = "done"
 
 
 moves = {
     Phase.PENDING: {Phase.READY, Phase.DONE},
     Phase.READY: {Phase.RUNNING, Phase.DONE},
-    Phase.RUNNING: {Phase.STOPPING, Phase.RETRYING, Phase.DONE},
+    Phase.RUNNING: {Phase.STOPPING, Phase.RETRYING, Phase.GATHERING, Phase.DONE},
     Phase.STOPPING: {Phase.RETRYING, Phase.DONE},
     Phase.RETRYING: {Phase.READY, Phase.DONE},
+    Phase.GATHERING: {Phase.DONE},
     Phase.DONE: set(),
 }
 
@@ -31,22 +34,37 @@ class Track:
     """What the schedule knows of one step."""
 
     __slots__ = (
-        "attempts", "bad_needs", "cause", "last", "passes", "phase", "queued_at", "queued_s", "self_deciding",
-        "started_at", "step", "waiting",
+        "added", "attempts", "bad_needs", "cause", "cut", "cut_needs", "errors", "failed_tests", "last", "limit_s",
+        "log", "outcome", "part", "parts", "parts_left", "passes", "phase", "queued_at", "queued_s", "self_deciding",
+        "started_at", "step", "turn", "turned_at", "waiting", "wave", "whole",
     )  # fmt: skip
 
-    def __init__(self, step: Step, waiting: int, self_deciding: bool) -> None:
+    def __init__(self, step: Step, wave: int, self_deciding: bool, *, added: bool = False) -> None:
         self.step = step
-        self.waiting = waiting  # needs that are not done
+        self.wave = wave
+        self.added = added  # not in the plan: it came to be while the run went on
+        self.waiting = len(step.needs)  # needs that are not done
         # Its condition asks about success or failure, so a failure before it does not skip it unasked.
         self.self_deciding = self_deciding
         self.phase = Phase.PENDING
         self.bad_needs: list[str] = []
+        self.cut_needs = 0  # needs that are cut
+        self.cut = False  # skipped, because it lies on a branch that was not taken
         self.attempts = 0
-        self.queued_at = self.queued_s = self.started_at = 0.0
+        self.turn = 0  # counts launches: those of attempts, and of the tests after them
+        self.part = 0  # of the attempt: 0 is its command, n its nth test
+        self.failed_tests: list[str] = []
+        self.log = ""  # of what was launched last
+        self.limit_s: float | None = None  # how long that may run
+        self.queued_at = self.queued_s = self.started_at = self.turned_at = 0.0
         self.cause: tuple[Outcome, str] | None = None  # why it was ordered to stop
-        self.last: Exited | None = None
+        self.last: Exited | None = None  # how its command ended
+        self.errors: Counter[str] | None = None  # how often each error has come, once there is one
+        self.outcome: Outcome | None = None
         self.passes = False  # done, and good enough for those who need it
+        self.whole: Track | None = None  # the step of the file that it is a part of
+        self.parts: list[Track] = []
+        self.parts_left = 0
 
     def move(self, to: Phase) -> None:
         """Raises ValueError for a move that does not exist: a fault of the schedule, never of a file."""
