@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwave.core.events import Exited, Launch, Signal, Stop, stdout_log
+from stepwave.core.events import Exited, Launch, Signal, Silent, Stop, stdout_log
 from stepwave.core.model import Limits, Stdin, StopRule
 from stepwave.edge.local.launcher import LocalLauncher
 from stepwave.edge.local.zygote import Zygote
@@ -31,6 +31,7 @@ class Bench:
         self.inbox = Inbox()
         self.launcher = LocalLauncher(self.inbox, folder, Zygote(os.environ))
         self.ends: dict[str, Exited] = {}
+        self.silences: list[Silent] = []
 
     def start(self, id: str, *argv: str, **fields: object) -> None:
         settings = {"cwd": str(self.folder), "env": {}, "stdin": None, "limits": Limits(), **fields}
@@ -46,6 +47,10 @@ class Bench:
     def collect(self, timeout_s: float) -> list[Signal]:
         signals = self.inbox.wait(timeout_s)
         for item in signals:
+            if isinstance(item, Silent):
+                assert item.step not in self.ends, "told after the end"
+                self.silences.append(item)
+                continue
             assert isinstance(item, Exited)
             assert item.step not in self.ends, "answered twice"
             self.ends[item.step] = item

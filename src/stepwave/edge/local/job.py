@@ -18,10 +18,12 @@ TYPE_CHECKING = False  # importing typing would be a third of the start-up
 if TYPE_CHECKING:
     from typing import Any
 
+    from stepwave.edge.local.ear import Ear
     from stepwave.edge.local.supervisor import Supervisor
 
 ALONE_S = 0.1  # for what outlives its step by a moment, such as the `tee` of bash's `> >(tee log)`
 LEFT_GRACE_S = 0.2  # for what a step left behind, between SIGTERM and SIGKILL
+FLOOD_GRACE_S = 1.0  # the same, for a step that prints more than it may
 KILL_PATIENCE_S = 10.0  # then a process that cannot be killed (state D, another user's) is named and given up
 
 NULL = 0  # the zygote was started with /dev/null there, and so is everything below it
@@ -56,6 +58,7 @@ class Job:
         overlay: dict[str, str | None],
         stdin: tuple[str, Any] | None,
         logs: tuple[str, str | None],
+        listening: tuple[bool, float | None, int | None, str] | None = None,
     ) -> None:  # the fields of a "run" message
         self.slot = slot
         self.number = number
@@ -68,7 +71,7 @@ class Job:
         self.usage: tuple[float, float, int] | None = None
         self.stopped = False
         self.forced = False
-        self.asked = False  # what it left behind has been sent SIGTERM
+        self.asked = False  # what it left behind, or a step that prints too much, has been sent SIGTERM
         self.gone = False  # the runner is
         self.left: list[str] = []
         self.deadline: float | None = None  # when to be harder with what is still alive
@@ -78,9 +81,16 @@ class Job:
         if overlay:
             merged = {**slot.environ, **overlay}
             self.environ = {k: v for k, v in merged.items() if v is not None}
+        self.ear: Ear | None = None
+        self.complaint = ""
+        if listening is not None:
+            from stepwave.edge.local.ear import Ear  # nothing that a plain step should wait for
+
+            keep_tail, idle_s, most, self.complaint = listening
+            self.ear = Ear(keep_tail, idle_s, most)
         log, apart = logs
-        self.both = Sink((log,), keep=apart is not None)
-        self.out = Sink((log, apart), keep=True) if apart else self.both
+        self.both = Sink((log,), apart is not None, self.ear)
+        self.out = Sink((log, apart), True, self.ear) if apart else self.both
 
     def run(self) -> bool:
         """True when the slot may serve again."""
@@ -160,6 +170,8 @@ class Job:
         tree_gone = False
         while not tree_gone and not self.stuck:
             wait = None if self.deadline is None else max(0.0, self.deadline - time.monotonic()) * 1000
+            if self.ear is not None:
+                wait = self.listen(self.ear)
             for fd, _ in poll.poll(wait):
                 if fd in sinks:
                     sinks[fd].move()
@@ -171,6 +183,20 @@ class Job:
         for fd, sink in sinks.items():
             poll.unregister(fd)
             sink.drain()
+
+    def listen(self, ear: Ear) -> float | None:
+        """Act on what was heard, or was not; how many milliseconds to wait for more at most."""
+        now = time.monotonic()
+        if self.status is not None or self.stopped or ear.over:
+            ear.hush()
+        if ear.is_silent(now):
+            self.tell((self.number, "silent"))
+        if ear.over and not (self.asked or self.stopped or self.forced):
+            self.asked = True
+            self.signal_all(signal.SIGTERM)
+            self.deadline, self.give_up = now + FLOOD_GRACE_S, now + FLOOD_GRACE_S + KILL_PATIENCE_S
+        until = [at for at in (self.deadline, ear.due) if at is not None]
+        return max(0.0, min(until) - now) * 1000 if until else None
 
     def reap(self) -> bool:
         """Collect what has ended; True when nothing is left. Deals with what outlives the step's own process."""
@@ -184,7 +210,7 @@ class Job:
             if pid == self.pid and self.status is None:
                 self.status = status
                 self.usage = (usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
-        if self.status is not None or self.forced:
+        if self.status is not None or self.forced or self.asked:
             self.see_off()
         return False
 
@@ -219,7 +245,11 @@ class Job:
             self.runner_is_gone()
         elif message[0] == "freeze":
             freeze()
+            if self.ear is not None:
+                self.ear.freeze(time.monotonic())
         elif message[0] == "thaw":
+            if self.ear is not None:
+                self.ear.thaw(time.monotonic())
             self.signal_all(signal.SIGCONT)
         elif message[0] == "stop" and message[1] == self.number:
             self.reap()
@@ -227,7 +257,7 @@ class Job:
                 self.stop(message[2])
 
     def stop(self, number: int) -> None:
-        self.stopped = True
+        self.stopped = self.stopped or not self.is_flood()  # what is being ended already is not ended by an order
         if number != signal.SIGKILL:
             self.signal_all(number)
             return
@@ -255,13 +285,16 @@ class Job:
 
     # reporting
 
+    def is_flood(self) -> bool:
+        return self.ear is not None and self.ear.over
+
     def report(self, problem: str | None = None) -> None:
         apart = self.out is not self.both
         message = (
             self.number,
             self.pid,
             self.status,
-            problem or self.both.problem or self.out.problem,
+            problem or (self.complaint if self.is_flood() else self.both.problem or self.out.problem),
             self.stopped,
             tuple(self.left),
             self.usage,
@@ -269,6 +302,9 @@ class Job:
             self.both.size + (self.out.size if apart else 0),
             self.out.size if apart else 0,
         )
+        self.tell(message if self.ear is None else (*message, self.ear.tail))
+
+    def tell(self, message: tuple[Any, ...]) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             send(self.slot.channel, message)
 

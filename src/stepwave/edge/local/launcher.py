@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from stepwave.core.events import Exited, Launch, Order, Signal, Stop, Usage, stdout_log
+from stepwave.core.events import Exited, Launch, Order, Signal, Silent, Stop, Usage, stdout_log
 from stepwave.core.model import Limits
-from stepwave.edge.local.messages import receive_alone, send
+from stepwave.core.text import size_of
+from stepwave.edge.local.messages import receive, receive_alone, send
 from stepwave.edge.local.sink import KEEP
 from stepwave.edge.local.zygote import Zygote
 from stepwave.engine import Inbox
@@ -43,7 +44,7 @@ class LocalLauncher:
     def obey(self, order: Order) -> None:
         if isinstance(order, Launch):
             self._launch(order)
-        else:
+        elif isinstance(order, Stop):
             self._stop(order)
 
     def _launch(self, order: Launch) -> None:
@@ -65,7 +66,7 @@ class LocalLauncher:
         elif order.stdin is not None:
             stdin = ("text", (order.stdin.text or "").encode("utf-8", "surrogateescape"))
         apart = str(self._folder / stdout_log(order.log)) if order.keep_output else None
-        return (
+        message = (
             "run",
             number,
             list(order.argv),
@@ -75,6 +76,8 @@ class LocalLauncher:
             stdin,
             (f"{self._folder}/{order.log}", apart),
         )
+        listening = _listening(order)
+        return message if listening is None else (*message, listening)
 
     def _stop(self, order: Stop) -> None:
         slot = self._busy.get((order.step, order.attempt))
@@ -104,7 +107,11 @@ class LocalLauncher:
         return slot
 
     def _read(self, slot: Slot) -> Iterable[Signal]:
-        message = receive_alone(slot.channel)
+        # One that may tell of silence does not wait for an answer before it tells of the end.
+        may_tell_more = slot.launch is not None and slot.launch.idle_s
+        message = (receive if may_tell_more else receive_alone)(slot.channel)
+        if may_tell_more and slot.launch is not None and message == (slot.number, "silent"):
+            return (Silent(slot.launch.step, slot.launch.attempt),)
         launch, slot.launch = slot.launch, None
         if message is None:
             self._drop(slot)
@@ -135,7 +142,8 @@ class LocalLauncher:
 
 
 def _exited(launch: Launch, message: tuple[object, ...]) -> Exited:
-    _, pid, status, problem, stopped, left, usage, kept, size, apart = message
+    _, pid, status, problem, stopped, left, usage, kept, size, apart, *heard = message
+    tail = heard[0] if heard else b""
     code = number = None
     if problem is None and isinstance(status, int):
         ended = os.waitstatus_to_exitcode(status)
@@ -157,7 +165,17 @@ def _exited(launch: Launch, message: tuple[object, ...]) -> Exited:
         log_bytes=size if isinstance(size, int) else 0,
         stdout_bytes=apart if isinstance(apart, int) else 0,
         left=left if isinstance(left, tuple) else (),
+        tail=tail.decode("utf-8", "replace") if isinstance(tail, bytes) else "",
     )
+
+
+def _listening(order: Launch) -> tuple[bool, float | None, int | None, str] | None:
+    """What the supervisor is to listen for: see `ear.py`. None for a plain step."""
+    most = order.limits.output_bytes
+    if not (order.keep_tail or order.idle_s or most is not None):
+        return None
+    complaint = "" if most is None else f"printed more than {size_of(most)} (limits.outputSize)"
+    return order.keep_tail, order.idle_s or None, most, complaint
 
 
 def _text(kept: bytes | None) -> str | None:

@@ -5,9 +5,15 @@ notice a full disk. Measured for 1 GB: read into one reused buffer and written t
 write the file itself, splice(2) 1.0 times, chunks of bytes 0.8 times.
 """
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import os
+
+TYPE_CHECKING = False  # importing typing would be a third of the start-up
+if TYPE_CHECKING:
+    from stepwave.edge.local.ear import Ear
 
 KEEP = 1 << 16
 """Bytes of a stream that are handed back where the runner asked for them; one more tells of more."""
@@ -18,10 +24,11 @@ _buffer = bytearray(_LARGE)  # one for all: a supervisor is single-threaded and 
 
 
 class Sink:
-    """One end of a pipe that a step writes to, and the file, or files, that its bytes go to."""
+    """One end of a pipe that a step writes to, and the file, or files, that its bytes go to; `ear` hears them first."""
 
-    def __init__(self, paths: tuple[str, ...], keep: bool) -> None:
+    def __init__(self, paths: tuple[str, ...], keep: bool, ear: Ear | None) -> None:
         self.paths = paths
+        self.ear = ear
         self.keep = keep  # then the log is shared with the other stream: appended to
         self.kept = bytearray()
         self.size = 0
@@ -38,15 +45,18 @@ class Sink:
             moved = os.readv(self.reader, [_buffer])
         except BlockingIOError:
             return 0
-        if not self.problem:
+        chunk = memoryview(_buffer)[:moved]
+        if self.ear is not None:
+            chunk = self.ear.take(chunk)
+        if chunk and not self.problem:
             try:
-                self._write(memoryview(_buffer)[:moved])
+                self._write(chunk)
             except OSError as error:
                 # From here on what it prints is read and dropped: the step must not hang on our trouble.
                 self.problem = f"its log could not be written: {error.strerror}"
         if moved == _PIPE:
             self._widen()
-        self.size += moved
+        self.size += len(chunk)
         return moved
 
     def drain(self) -> None:
