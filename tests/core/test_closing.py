@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.closing import FULL_FAILURES, TABLE_LIMIT, closing, paste, shown_in_full, verdict
+from stepwave.core.closing import FULL_FAILURES, TABLE_LIMIT, closing, shown_in_full, shown_logs, verdict
 from stepwave.core.diagnostics import Place
-from stepwave.core.events import Outcome, Status
-from stepwave.core.model import Stdin, Step, Workflow
+from stepwave.core.events import BY_BRANCH, NO_EXECUTOR, Outcome, Status, StepDecided, StepTested
+from stepwave.core.model import AcceptanceTest, Function, Stage, Stdin, Step, Workflow
+from stepwave.core.pasting import paste
 from stepwave.core.plan import Plan
 from stepwave.core.style import Style, cells, make_style
 from stepwave.core.summary import Statistics, StepResult, Summary
@@ -143,6 +144,100 @@ def test_the_verdict(summary: Summary, lines: list[str]) -> None:
     assert verdict(summary, PRETTY)[: len(lines)] == lines
 
 
+def test_conditions_tests_branches_and_what_was_rolled_back_from_top_to_bottom() -> None:
+    tests = (
+        StepTested("deploy", 1, "up", True, duration_s=1.0, log="logs/2.1.log", log_bytes=3),
+        StepTested("deploy", 1, "smoke", False, "exit code 7", 1.0, "logs/2.2.log", 9),
+    )
+    steps = (
+        a_result("build", Outcome.ROLLED_BACK, tests=(StepTested("build", 1, "1", True),)),
+        a_result("build.undo", stage=Stage.ROLLBACK, after="build", wave=2),
+        a_result("lint", tests=(StepTested("lint", 1, "1", True), StepTested("lint", 1, "2", True))),
+        a_result("choose", decision=StepDecided("choose", True, ("deploy",)), duration_s=0.0),
+        a_result("doubt", decision=StepDecided("doubt", False, ("hold",), "no such step"), duration_s=0.0),
+        a_failure(
+            "deploy",
+            exit_code=0,
+            reason="acceptance test `smoke` exit code 7",
+            tests=tests,
+            cwd="/srv/app",
+            stderr_log="logs/2.log",
+        ),
+        a_result("hold", Outcome.SKIPPED, attempts=0, reason=BY_BRANCH),
+        a_result("ask", Outcome.SKIPPED, attempts=0, reason=NO_EXECUTOR),
+    )
+    planned = Step("deploy", HERE, tests=(AcceptanceTest("up", "true"), AcceptanceTest("smoke", "curl -f localhost")))
+    summary = a_summary(*steps, statistics=NOTHING_RAN)
+    assert shown_logs(summary) == {"logs/2.2.log": "logs/2.2.log"}
+    assert report(summary, planned, tails={"logs/2.2.log": ("refused", "  \x1b[31mred")}) == [
+        "  Step        Outcome      Time  Wave",
+        "↩ build       rolled back  1.0s     1  1 test passed",
+        "✓ build.undo  completed    1.0s     3",
+        "✓ lint        completed    1.0s     1  2 tests passed",
+        "✓ choose      completed     0ms     1  true: deploy",
+        "✓ doubt       completed     0ms     1  false (it could not be evaluated: no such step): hold",
+        "✗ deploy      failed       1.0s     1  acceptance test `smoke` exit code 7",
+        "- hold        skipped               1  not on the branch taken",
+        "- ask         skipped               1  no executor for its agent",
+        "",
+        "Failures",
+        "✗ [deploy] Failed (1.0s): acceptance test `smoke` exit code 7",
+        "  cd /srv/app && pytest -q",
+        "  log: /srv/run/logs/2.log",
+        "  ✗ test smoke (exit code 7): curl -f localhost",
+        "    │ refused",
+        "    │   red",
+        "    log: /srv/run/logs/2.2.log",
+        "",
+        "✗ Workflow failed in 3m 01s: 1 failed, 2 skipped (1 not on the branch taken), 1 rolled back, 4 completed",
+        "  Rolled back: build",
+        "  Logs: /srv/run/logs",
+    ]
+
+
+def test_a_step_whose_command_failed_shows_its_own_log() -> None:
+    summary = a_summary(a_failure("a", stderr_log="logs/a.log"), a_failure("b"), a_result("c", stderr_log="logs/c.log"))
+    assert shown_logs(summary) == {"a": "logs/a.log"}
+
+
+def test_of_many_failed_tests_some_are_told_and_the_rest_counted() -> None:
+    tests = tuple(StepTested("a", 1, str(n), False, "no", log=f"{n}.log", log_bytes=1) for n in range(50))
+    summary = a_summary(a_failure("a", tests=tests))
+    lines = report(summary, tails=dict.fromkeys(shown_logs(summary).values(), ("x",) * 100))
+    assert len(shown_logs(summary)) == 5
+    assert "  … and 45 more failed tests" in lines
+    assert sum("test " in line and "✗" in line for line in lines) == 5
+
+
+def test_what_timed_out_for_its_silence_says_so() -> None:
+    silent = a_result("a", Outcome.TIMEOUT, reason="timed out: it printed nothing for 5.0s", argv=("x",))
+    slow = a_result("b", Outcome.TIMEOUT, reason="timed out after 5.0s", argv=("x",), signal=15)
+    lines = report(a_summary(silent, slow))
+    assert "✗ [a] Timed out (1.0s): it printed nothing for 5.0s" in lines
+    assert "✗ [b] Timed out (1.0s)" in lines
+
+
+def test_a_part_of_a_fan_out_has_the_environment_and_the_input_of_its_step() -> None:
+    part = a_failure("fan[a]", after="fan", cwd="/w", env={"A": "1", "WORKFLOW_ID": "w"})
+    undo = a_failure("up.undo", after="up", stage=Stage.ROLLBACK, cwd="/w", env={"WORKFLOW_RUN_ID": "r"})
+    lines = report(
+        a_summary(part, undo),
+        Step("fan", HERE, env={"A": "x"}, stdin=Stdin(path="in.txt"), base="lib"),
+        Step("up", HERE, undo=Step("up.undo", HERE, env={"WORKFLOW_RUN_ID": "x"}, stdin=Stdin("y"))),
+    )
+    assert "  cd /w && A=1 pytest -q < /srv/app/lib/in.txt" in lines
+    assert "  cd /w && printf %s y | WORKFLOW_RUN_ID=r pytest -q" in lines
+
+
+def test_a_function_reads_its_parameters() -> None:
+    function = Function("tools:go", HERE, {"n": 1, "to": "a b"})
+    planned = Step("test", HERE, function=function)
+    lines = report(a_summary(a_failure(argv=("py", "call"), cwd="/w")), planned)
+    assert """  cd /w && printf %s '{"n": 1, "to": "a b"}' | py call""" in lines
+    unknown = planned._replace(function=function._replace(params={"n": "{{variables.n}}"}))
+    assert "  cd /w && py call" in report(a_summary(a_failure(argv=("py", "call"), cwd="/w")), unknown)
+
+
 def test_ten_thousand_steps_make_a_short_report_that_says_what_it_leaves_out() -> None:
     fast = [a_result(f"fast-{n}", duration_s=0.1) for n in range(9_000)]
     slow = [a_result(f"slow-{n}", duration_s=50.0) for n in range(5)]
@@ -179,10 +274,21 @@ def test_nothing_foreign_is_obeyed_by_the_terminal(
     steps: list[tuple[str, Outcome, str, str, bool]], width: int, style: Style
 ) -> None:
     results = [
-        a_result(f"{n}{id}", outcome, reason=why, argv=(word, id), cwd=word, stderr_log=id, env={word: why})
+        a_result(
+            f"{n}{id}",
+            outcome,
+            reason=why,
+            argv=(word, id),
+            cwd=word,
+            stderr_log=id,
+            env={word: why},
+            tests=(StepTested(id, 1, word, False, why, log=why),) if n % 2 else (),
+            decision=StepDecided(id, True, (word, why), why),
+        )
         for n, (id, outcome, why, word, _) in enumerate(steps)
     ]
     tails: dict[str, tuple[str, ...]] = {result.id: (result.cwd, result.reason or "") for result in results}
+    tails |= {test.log: (test.test, test.log) for result in results for test in result.tests}
     for line in report(a_summary(*results), tails=tails, style=style, width=width):
         assert not any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or char == "\u202e" for char in line)
         line.encode("utf-8" if style.unicode else "ascii")
@@ -242,6 +348,7 @@ def test_a_command_too_long_to_paste_is_told_by_its_beginning_and_its_place() ->
         (Stdin(path="/abs"), "x < /abs"),
         (Stdin(text="a\nb"), "printf %s 'a"),
         (Stdin(text="{{steps.a.output}}"), "x"),
+        (Stdin(text="${NAME}"), "printf %s '${NAME}' | x"),
     ],
 )
 def test_what_a_step_reads_is_part_of_its_command(stdin: Stdin, end: str) -> None:

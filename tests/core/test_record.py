@@ -13,14 +13,20 @@ from jsonschema import Draft7Validator
 from stepwave.core.events import (
     Entry,
     Event,
+    NewStep,
     Outcome,
     RunFinished,
     RunStarted,
+    StageStarted,
     Status,
+    StepDecided,
     StepFinished,
+    StepsAdded,
     StepStarted,
+    StepTested,
     Usage,
 )
+from stepwave.core.model import Stage
 from stepwave.core.record import event_document, iso_time, result_document
 from stepwave.core.summary import Statistics, StepResult, Summary
 
@@ -38,7 +44,8 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.integers(1, 10**6)
     origin, parts = get_origin(hint), get_args(hint)
     if origin is tuple:
-        return st.lists(values_of(parts[0]), max_size=3).map(tuple)
+        some = st.lists(values_of(parts[0]), max_size=3).map(tuple)
+        return some if parts[1:] == (...,) else st.tuples(*map(values_of, parts))
     if origin is Mapping:
         return st.dictionaries(values_of(parts[0]), values_of(parts[1]), max_size=3)
     if parts:
@@ -61,7 +68,7 @@ def test_every_event_is_what_its_schema_says(entry: Entry) -> None:
     assert json.loads(json.dumps(document)) == document
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*KINDS, NewStep], ids=lambda kind: kind.__name__)
 def test_the_schema_names_exactly_the_fields_of_an_event(kind: Any) -> None:
     described = EVENT["definitions"][kind.__name__[0].lower() + kind.__name__[1:]]
     assert list(described["properties"]) == described["required"]
@@ -103,6 +110,16 @@ def test_containers_are_those_of_json() -> None:
     assert started["pools"] == {"cpu": 2}
     step = event_document(Entry(2, 0.0, 0.0, "r", StepStarted("a", 1, ("ls", "-l"), "/w", {"A": None})))
     assert (step["event"], step["argv"], step["env"]) == ("step-started", ["ls", "-l"], {"A": None})
+    added = StepsAdded((NewStep("f[a]", "F", "f", 1, ("x",), (("cpu", 2),)), NewStep("u", "", "a", 2)))
+    assert event_document(Entry(3, 0.0, 0.0, "r", added))["steps"] == [
+        {
+            "id": "f[a]", "name": "F", "after": "f", "wave": 1, "needs": ["x"], "resources": [["cpu", 2]],
+            "stage": "main",
+        },
+        {"id": "u", "name": "", "after": "a", "wave": 2, "needs": [], "resources": [], "stage": "main"},
+    ]  # fmt: skip
+    stage = event_document(Entry(3, 0.0, 0.0, "r", StageStarted(Stage.FINALLY, ("z",))))
+    assert (stage["event"], stage["stage"], stage["steps"]) == ("stage-started", "finally", ["z"])
     end = event_document(Entry(3, 0.0, 0.0, "r", RunFinished(Status.CANCELLED, 130)))
     assert (end["status"], end["exitCode"]) == ("cancelled", 130)
 
@@ -206,6 +223,47 @@ def test_a_result_in_full() -> None:
     }
 
 
+def test_particulars_stand_only_where_there_are_any() -> None:
+    tests = (
+        StepTested("a", 2, "unit", True, duration_s=0.25),
+        StepTested("a", 2, "style", False, "exit code 1", 1.0, "logs/1-a.2.log", 7),
+    )
+    steps = (
+        failed("a")._replace(tests=tests),
+        StepResult("choose", "", Outcome.COMPLETED, 0, decision=StepDecided("choose", True, ("a", "b"))),
+        StepResult("doubt", "", Outcome.COMPLETED, 0, decision=StepDecided("doubt", False, (), "no such name")),
+        StepResult("deploy", "", Outcome.ROLLED_BACK, 1),
+        StepResult("deploy.undo", "", Outcome.COMPLETED, 2, stage=Stage.ROLLBACK, after="deploy"),
+    )
+    document = result_document(summary(*steps), "/state/runs/r1", {})
+    Draft7Validator(RESULT).validate(document)
+    common = list(result_document(summary(failed("x")), "/r", {})["stepResults"]["x"])
+    particular = {
+        id: {key: value for key, value in result.items() if key not in common}
+        for id, result in document["stepResults"].items()
+    }
+    assert particular == {
+        "a": {
+            "tests": [
+                {"id": "unit", "passed": True, "error": None, "executionTime": 250, "logPath": None},
+                {
+                    "id": "style",
+                    "passed": False,
+                    "error": "exit code 1",
+                    "executionTime": 1000,
+                    "logPath": "/state/runs/r1/logs/1-a.2.log",
+                },
+            ]
+        },
+        "choose": {"conditionResult": True, "triggeredSteps": ["a", "b"]},
+        "doubt": {"conditionResult": False, "triggeredSteps": [], "evaluationError": "no such name"},
+        "deploy": {"rolledBack": True},
+        "deploy.undo": {"stage": "rollback", "after": "deploy"},
+    }
+    assert document["stepResults"]["deploy"]["status"] == "rolled_back"
+    assert document["stepResults"]["deploy"]["success"] is False
+
+
 @pytest.mark.parametrize(
     ("run", "error"),
     [
@@ -244,6 +302,15 @@ def test_the_schema_names_exactly_the_keys_of_a_result() -> None:
     document = result_document(summary(failed("a")), "/r", {})
     described = RESULT["definitions"]
     assert list(RESULT["properties"]) == RESULT["required"] == list(document)
-    assert list(described["stepResult"]["properties"]) == list(document["stepResults"]["a"])
+    assert described["stepResult"]["required"] == list(document["stepResults"]["a"])
+    decided = StepDecided("all", False, (), "why")
+    everything = StepResult(
+        "all", "", Outcome.ROLLED_BACK, 0, decision=decided, tests=(StepTested("all", 1, "t", True),),
+        stage=Stage.CHECK, after="a",
+    )  # fmt: skip
+    full = result_document(summary(everything), "/r", {})["stepResults"]["all"]
+    assert list(described["stepResult"]["properties"]) == list(full)
+    assert list(described["test"]["properties"]) == list(full["tests"][0])
     assert list(described["parallelStats"]["properties"]) == list(document["parallelStats"])
-    assert all(described[name]["required"] == list(described[name]["properties"]) for name in described)
+    whole = [described[name] for name in described if name != "stepResult"]
+    assert all(part["required"] == list(part["properties"]) for part in whole)

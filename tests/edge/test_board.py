@@ -19,18 +19,25 @@ from rich.console import Console
 
 from stepwave.core.diagnostics import Place
 from stepwave.core.events import (
+    BreakerOpened,
     Entry,
     Event,
+    NewStep,
     Outcome,
     RunStarted,
     RunStopping,
+    StageStarted,
+    StepDecided,
     StepFinished,
     StepLeftProcesses,
     StepRetrying,
+    StepsAdded,
     StepStarted,
     StepStopping,
+    StepTested,
+    WidthChanged,
 )
-from stepwave.core.model import Step, Workflow
+from stepwave.core.model import AcceptanceTest, Stage, Step, StepType, Workflow
 from stepwave.core.plan import Plan
 from stepwave.core.style import cells, make_style
 from stepwave.edge.screen.board import Board
@@ -67,7 +74,7 @@ class Screen:
         elif token != "\r":
             assert ord(token) >= 32, token
             self.rows[self.at] += token
-            permanent = self.rows[self.at][0] in "✗!"  # only these lines may wrap
+            permanent = self.rows[self.at][0] in "✗!→"  # only these lines may wrap
             assert permanent or cells(self.rows[self.at]) < self.width
 
     def narrow(self, width: int) -> None:
@@ -193,6 +200,67 @@ def test_what_a_person_sees_while_a_run_goes_on(tmp_path: Path) -> None:
         assert it.screen.cursor
 
 
+def a_growing_plan() -> Plan:
+    here = Place("w.yaml")
+    tests = (AcceptanceTest("1", "x"), AcceptanceTest("2", "x"), AcceptanceTest("3", "x"))
+    steps = {
+        "check.1": Step("check.1", here, stage=Stage.CHECK),
+        "fan": Step("fan", here, type=StepType.FAN_OUT, resources=(("cpu", 1),), tests=tests),
+        "sweep": Step("sweep", here, stage=Stage.FINALLY),
+    }
+    workflow = Workflow("w", here, tuple(steps.values()), name="Nightly", pools={"cpu": 2})
+    waves = (("check.1",), ("fan",), ("sweep",))
+    return Plan(workflow, steps, waves, {"check.1": 0, "fan": 1, "sweep": 2}, {}, {}, 2)
+
+
+def test_a_run_that_grows_and_has_parts(tmp_path: Path) -> None:
+    plan = a_growing_plan()
+    parts = tuple(NewStep(f"fan[{n}]", "", "fan", 1, resources=(("cpu", 1),)) for n in range(4))
+    with terminal(plan, tmp_path) as it:
+        it.see(begun(plan), StageStarted(Stage.CHECK, ("check.1",)), started("check.1"))
+        rows = it.look()
+        assert rows[0] == "⟳ Nightly  0s  pre-flight checks"
+        assert rows[2] == "  running 1/2 · cpu 0/2 · wave 1/3 · 2 waiting"
+        it.see(completed("check.1"), started("fan"), StepsAdded(parts), started("fan[0]"), started("fan[1]"))
+        it.see(StepTested("fan[1]", 1, "1", True), StepTested("fan[1]", 1, "2", False, "no"))
+        assert it.look() == [
+            "⟳ Nightly  0s",
+            "  ━━━━━─────────────────────────────────── 1/7  14%",
+            "  running 2/2 · cpu 2/2 · wave 2/3 · 3 waiting",
+            "  ⟳ fan  0/4 steps  0s",
+            "  → fan[0]       0s",
+            "  → fan[1]       0s  2/3 tests",
+        ]
+        it.see(completed("fan[0]"), completed("fan[1]"), WidthChanged(1, "load 9.1 on 2 CPUs"), started("fan[2]"))
+        rows = it.look()
+        assert rows[2:4] == [
+            "  running 1/1 (load 9.1 on 2 CPUs) · cpu 1/2 · wave 2/3 · 2 waiting",
+            "  ⟳ fan  2/4 steps  0s",
+        ]
+        it.see(WidthChanged(2, "load 0.1 on 2 CPUs"), completed("fan[2]"), completed("fan[3]"), completed("fan"))
+        undo = NewStep("fan[0].undo", "", "fan[0]", 5, stage=Stage.ROLLBACK)
+        it.see(StepsAdded((undo,)), StageStarted(Stage.ROLLBACK, ("fan[0].undo",)), started("fan[0].undo"))
+        rows = it.look()
+        assert rows[0] == "⟳ Nightly  0s  rolling back"
+        assert rows[2] == "  running 1/2 · cpu 0/2 · wave 3/6 · 1 waiting"
+        it.see(completed("fan[0].undo"), StageStarted(Stage.FINALLY, ("sweep",)), started("sweep"))
+        assert it.look()[0] == "⟳ Nightly  0s  finally"
+
+
+def test_answers_of_condition_steps_and_an_open_breaker_stay_above_the_board(tmp_path: Path) -> None:
+    plan = a_plan("a", "b")
+    with terminal(plan, tmp_path) as it:
+        it.see(begun(plan), StepDecided("a", True, ("b",)), BreakerOpened("workflow", 3))
+        assert it.look()[:3] == [
+            "→ [a] true: b",
+            "! [workflow] circuit breaker open after 3 failed attempts",
+            "",
+        ]
+        it.see(*(StepDecided("a", False, ()) for _ in range(200)))
+        it.look(it.board.close)
+        assert sum("[a]" in row for row in it.screen.text()) == 50
+
+
 def test_a_guess_at_the_time_left_comes_from_the_mean_of_three_or_from_estimates(tmp_path: Path) -> None:
     plan = a_plan(*"abcdefgh")
     with terminal(plan, tmp_path) as it:
@@ -240,6 +308,8 @@ def test_any_size_is_borne(tmp_path: Path, width: int, height: int) -> None:
     plan = a_plan(*ids)
     with terminal(plan, tmp_path, width, height) as it:
         it.see(begun(plan), *map(started, ids[:30]), StepRetrying(ids[30], 1, 1.0, "x" * 300))
+        it.see(StepsAdded((NewStep("new", "", ids[0], 1),)), WidthChanged(1, "y" * 300))
+        it.see(StageStarted(Stage.FINALLY, (ids[1],)), StepTested(ids[2], 1, "日本" * 50, True))
         rows = it.look()
         assert len(rows) <= max((height or 25) - 2, 1)
         it.see(*map(completed, ids[:30]))

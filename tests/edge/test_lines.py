@@ -11,32 +11,44 @@ import pytest
 
 from stepwave.core.diagnostics import Place
 from stepwave.core.events import (
+    BY_BRANCH,
+    BY_CONDITION,
+    NO_EXECUTOR,
+    BreakerOpened,
     Entry,
     Event,
+    NewStep,
     Outcome,
     RunFinished,
     RunStarted,
     RunStopping,
+    StageStarted,
     Status,
+    StepDecided,
     StepFinished,
     StepLeftProcesses,
     StepQueued,
     StepRetrying,
+    StepsAdded,
     StepStarted,
+    StepTested,
+    WidthChanged,
 )
-from stepwave.core.model import Retry, Step, Workflow
+from stepwave.core.model import Retry, Stage, Step, StepType, Workflow
 from stepwave.core.plan import Plan
 from stepwave.core.style import Style, make_style
-from stepwave.edge.screen.lines import SKIPS_IN_A_ROW, Lines
+from stepwave.edge.screen.lines import SKIPS_IN_A_ROW, TESTS_NAMED, Lines
 
 PRETTY = make_style(color=False, unicode=True)
 PLAIN = make_style(color=False, unicode=False)
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 
 
-def a_plan(*ids: str) -> Plan:
+def a_plan(*given: str | Step) -> Plan:
     here = Place("w.yaml")
-    steps = {id: Step(id, here, retry=Retry(3), env={"CI": "1"}) for id in ids}
+    made = [Step(one, here, retry=Retry(3), env={"CI": "1"}) if isinstance(one, str) else one for one in given]
+    steps = {step.id: step for step in made}
+    ids = tuple(steps)
     workflow = Workflow("w", here, tuple(steps.values()), name="Nightly")
     return Plan(workflow, steps, (ids,), dict.fromkeys(ids, 0), {}, {}, 3)
 
@@ -163,6 +175,214 @@ def test_ten_thousand_steps_are_told_in_tenths_and_every_failure_by_name() -> No
     assert "  · 10000/10000 steps (100%), 2 failed, 12.3s" in lines
     assert "  - and 480 more steps: Skipped" in lines
     assert len(lines) < 50
+
+
+def a_step(id: str, type: StepType = StepType.SCRIPT, stage: Stage = Stage.MAIN) -> Step:
+    return Step(id, Place("w.yaml"), type=type, stage=stage)
+
+
+def done(step: str, **fields: object) -> StepFinished:
+    return StepFinished(step, Outcome.COMPLETED, 1, 0, duration_s=1.0, **fields)  # type: ignore[arg-type]
+
+
+def test_a_condition_step_says_its_answer_and_nothing_else() -> None:
+    plan = a_plan(a_step("choose", StepType.CONDITION), a_step("again", StepType.CONDITION), "staging", "production")
+    lines = told(
+        plan,
+        started("choose"),
+        StepDecided("choose", True, ("staging", "production")),
+        done("choose"),
+        StepFinished("production", Outcome.SKIPPED, reason=BY_BRANCH),
+        StepFinished("agent", Outcome.SKIPPED, reason=NO_EXECUTOR),
+        started("again"),
+        StepDecided("again", False, (), "`steps.x` has no value"),
+        done("again"),
+        StepFinished("again", Outcome.FAILED, 1, reason="Condition execution failed: no"),
+    )
+    assert lines == [
+        "  → [choose] true: staging, production",
+        "  - [production] Skipped: not on the branch taken",
+        "  - [agent] Skipped: no executor for its agent",
+        "  ! [again] false (it could not be evaluated: `steps.x` has no value): nothing waits for that",
+        "  ✗ [again] Failed (0ms): Condition execution failed: no",
+    ]
+
+
+def test_steps_that_are_added_are_named_and_counted_and_are_steps_like_any_other() -> None:
+    parts = tuple(NewStep(f"fan[{n}]", "fan", "fan", 1) for n in range(7))
+    plan = a_plan(a_step("fan", StepType.FAN_OUT)._replace(retry=Retry(2), env={"A": "1"}))
+    lines = told(
+        plan,
+        started("fan"),
+        StepsAdded(parts),
+        StepStarted("fan[0]", 1, ("x",), "/w", {"A": "1", "WORKFLOW_ID": "w"}),
+        StepRetrying("fan[0]", 1, 1.0, "exit code 1"),
+        done("fan"),
+        verbose=True,
+    )
+    assert lines == [
+        "  → [fan] 7 steps: fan[0], fan[1], fan[2], fan[3], fan[4], and 2 more",
+        "  → [fan[0]] Starting...",
+        "    cd /w && A=1 x",
+        "  ↻ [fan[0]] Retrying in 1.0s (attempt 2 of 2): exit code 1",
+        "  ✓ [fan] Complete (1.0s)",
+    ]
+
+
+def test_of_very_many_parts_only_trouble_and_tenths_are_told() -> None:
+    parts = tuple(NewStep(f"fan[{n}]", "fan", "fan", 1) for n in range(999))
+    ends = [event for part in parts for event in (started(part.id), done(part.id))]
+    lines = told(a_plan(a_step("fan", StepType.FAN_OUT)), StepsAdded(parts), *ends, done("fan"))
+    assert lines[0].startswith("  → [fan] 999 steps: fan[0], ")
+    assert lines[1] == "  · 100/1000 steps (10%), 12.3s"
+    assert lines[10] == "  · 1000/1000 steps (100%), 12.3s"
+    assert len(lines) == 11
+
+
+CHECKED = (a_step("check.1", stage=Stage.CHECK), "a", a_step("test.1", stage=Stage.ACCEPT))
+
+
+def test_the_parts_of_a_run_in_the_words_of_the_seed() -> None:
+    plan = a_plan(*CHECKED, a_step("sweep", stage=Stage.FINALLY))
+    lines = told(
+        plan,
+        RunStarted("w", "Nightly", (("check.1",), ("a",), ("test.1",), ("sweep",)), 0, 3),
+        StageStarted(Stage.CHECK, ("check.1",)),
+        started("check.1"),
+        done("check.1"),
+        StepQueued("a"),
+        started("a"),
+        StepTested("a", 1, "unit", True, duration_s=0.2),
+        StepTested("a", 1, "style", True),
+        done("a"),
+        StageStarted(Stage.ACCEPT, ("test.1",)),
+        started("test.1"),
+        done("test.1"),
+        StageStarted(Stage.FINALLY, ("sweep",)),
+        started("sweep"),
+        done("sweep"),
+        RunFinished(Status.COMPLETED, 0),
+    )
+    assert lines[2:] == [
+        "✓ Initializing worker pool (max_workers=3)",
+        "",
+        "⟳ Running pre-flight checks (1):",
+        "  → [check.1] Starting...",
+        "  ✓ [check.1] Complete (1.0s)",
+        "",
+        "⟳ Executing steps in parallel:",
+        "  → [a] Starting...",
+        "  ✓ [a] test unit: PASS (200ms)",
+        "  ✓ [a] test style: PASS (0ms)",
+        "  ✓ [a] Complete (1.0s)",
+        "",
+        "⟳ Running acceptance tests (1):",
+        "  → [test.1] Starting...",
+        "  ✓ [test.1] Complete (1.0s)",
+        "",
+        "⟳ Finally (1 step):",
+        "  → [sweep] Starting...",
+        "  ✓ [sweep] Complete (1.0s)",
+        "",
+        "✓ All steps complete",
+        "✓ Running acceptance tests (3/3)",
+        "  → a/unit: PASS",
+        "  → a/style: PASS",
+        "  → test.1: PASS",
+    ]
+
+
+def test_the_tests_of_the_last_attempt_count_and_a_step_with_one_test_lends_it_its_name() -> None:
+    events: tuple[Event, ...] = (
+        StepTested("a", 1, "1", False, "exit code 1"),
+        StepRetrying("a", 1, 1.0, "acceptance test `1` exit code 1"),
+        StepTested("a", 2, "1", True),
+        done("a"),
+        StepTested("b", 1, "1", False, "exit code 2", 1.0),
+        StepFinished("b", Outcome.FAILED, 1, 0, reason="acceptance test `1` exit code 2", duration_s=1.0),
+        RunFinished(Status.FAILED, 1),
+    )
+    lines = told(a_plan("a", "b"), *events)
+    assert lines[0] == "  ✗ [a] test 1: FAIL (0ms): exit code 1"
+    assert lines[-6:] == [
+        "  ✗ [b] test 1: FAIL (1.0s): exit code 2",
+        "  ✗ [b] Failed (1.0s): acceptance test `1` exit code 2",
+        "",
+        "✗ Running acceptance tests (1/2)",
+        "  → a: PASS",
+        "  → b: FAIL",
+    ]
+    assert told(a_plan("a", "b"), *events, quiet=True) == ["  ✗ [b] Failed (1.0s): acceptance test `1` exit code 2"]
+
+
+def test_of_very_many_tests_the_failed_ones_are_named() -> None:
+    events = [StepTested(f"s{n}", 1, "1", n % 7 != 0) for n in range(1000)]
+    lines = told(a_plan("a"), *events, RunFinished(Status.FAILED, 1))
+    last = lines[-TESTS_NAMED - 2 :]
+    assert last[0] == "✗ Running acceptance tests (857/1000)"
+    assert all(line.endswith(": FAIL") for line in last[1:-1])
+    assert last[-1] == "  … and 900 more tests, 43 failed"
+
+
+def test_a_test_that_was_never_run_is_no_test() -> None:
+    skipped = StepFinished("test.1", Outcome.SKIPPED, reason="Skipped due to previous failure")
+    lines = told(a_plan(*CHECKED), StageStarted(Stage.ACCEPT, ("test.1",)), skipped, RunFinished(Status.FAILED, 1))
+    assert lines[-1] == "  - [test.1] Skipped due to previous failure"
+
+
+def test_verbose_repeats_what_command_and_tests_printed_each_once(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("compiled\n")
+    (tmp_path / "t.log").write_text("tested\n")
+    test = StepTested("a", 1, "1", True, log="t.log", log_bytes=7)
+    lines = told(a_plan("a"), started("a"), test, done("a"), folder=tmp_path, verbose=True)
+    assert lines[2:] == [
+        "    [a] compiled",
+        "  ✓ [a] test 1: PASS (0ms)",
+        "    [a] tested",
+        "  ✓ [a] Complete (1.0s)",
+    ]
+
+
+def test_a_check_that_fails_is_told_before_anything_else_begins() -> None:
+    lines = told(
+        a_plan(*CHECKED),
+        RunStarted("w", "Nightly", (("check.1",), ("a",)), 0, 3),
+        StageStarted(Stage.CHECK, ("check.1",)),
+        started("check.1"),
+        StepFinished("check.1", Outcome.FAILED, 1, 1, reason="exit code 1"),
+        RunStopping("step `check.1` failed"),
+        StepFinished("a", Outcome.SKIPPED, reason="Skipped due to previous failure"),
+        RunFinished(Status.FAILED, 1),
+    )
+    assert not any("Executing" in line for line in lines)
+    skipped = StepFinished("a", Outcome.SKIPPED, reason=BY_CONDITION)
+    lines = told(a_plan(*CHECKED), RunStarted("w", "", (), 0, 1), StageStarted(Stage.CHECK, ("check.1",)), skipped)
+    assert lines[-2:] == ["⟳ Executing steps one at a time:", "  - [a] Skipped due to condition"]
+
+
+def test_rolling_back_a_breaker_and_a_change_of_width_are_told() -> None:
+    undo = a_step("a.undo", stage=Stage.ROLLBACK)._replace(retry=Retry(4))
+    lines = told(
+        a_plan(a_step("a")._replace(undo=undo)),
+        BreakerOpened("workflow", 3),
+        WidthChanged(2, "load 9.1 on 4 CPUs"),
+        WidthChanged(1, "0.1 GB of memory left"),
+        StepsAdded((NewStep("a.undo", "", "a", 1, stage=Stage.ROLLBACK),)),
+        StageStarted(Stage.ROLLBACK, ("a.undo",)),
+        started("a.undo"),
+        StepRetrying("a.undo", 1, 1.0, "exit code 1"),
+        done("a.undo"),
+    )
+    assert lines == [
+        "  ! Circuit breaker workflow is open after 3 failed attempts",
+        "  · From here on at most 2 steps at a time: load 9.1 on 4 CPUs",
+        "  · From here on at most 1 step at a time: 0.1 GB of memory left",
+        "",
+        "⟳ Rolling back 1 step:",
+        "  → [a.undo] Starting...",
+        "  ↻ [a.undo] Retrying in 1.0s (attempt 2 of 4): exit code 1",
+        "  ✓ [a.undo] Complete (1.0s)",
+    ]
 
 
 def test_names_and_reasons_are_shown_and_not_obeyed() -> None:

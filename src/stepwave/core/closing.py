@@ -5,13 +5,12 @@ the verdict.
 Every list is bounded; what is left out is counted.
 """
 
-import re
-import shlex
 from collections.abc import Mapping, Sequence
 
-from stepwave.core.endings import ending, mark, why_it_ended
-from stepwave.core.events import Outcome, Status
-from stepwave.core.model import Step
+from stepwave.core.endings import decision_words, ending, mark, why_it_ended
+from stepwave.core.events import BY_BRANCH, Outcome, Status
+from stepwave.core.model import Stage, Step
+from stepwave.core.pasting import at, fed, invocation, path_word
 from stepwave.core.plan import Plan
 from stepwave.core.style import Role, Span, Style, cells, line_of, pad, pad_left
 from stepwave.core.summary import Statistics, StepResult, Summary
@@ -23,6 +22,7 @@ FULL_FAILURES = 20
 """So many failures are told with command and output; further ones in a line each, up to as many again."""
 TAIL_LINES = 20
 _SLOWEST = 10
+_TESTS_SHOWN = 5
 _COMMAND_LINES = 60
 _COMMAND_CHARS = 8_000
 
@@ -39,8 +39,8 @@ def closing(
 ) -> list[str]:
     """The whole report, painted as `style` says, one item a line; `brief`: only failures and the verdict.
 
-    `tails` holds the last lines of the logs of `shown_in_full(summary)`; `folder` is the run's. `width` is
-    the number of columns to keep to; commands, the paths of logs and the verdict are never cut.
+    `tails` holds the last lines of `shown_logs(summary)`, under the same keys; `folder` is the run's. `width` is the
+    number of columns to keep to; commands, the paths of logs and the verdict are never cut.
     """
     width = max(width, 20)
     lines = [] if brief else _table(summary, style, width)
@@ -52,7 +52,7 @@ def closing(
 
 def _where(summary: Summary, folder: str, style: Style) -> list[str]:
     """Where everything lies that the steps printed, of which a successful run has shown nothing."""
-    if not folder or not any(step.stderr_log for step in summary.steps):
+    if not folder or not any(step.stderr_log or any(t.log for t in step.tests) for step in summary.steps):
         return []
     return [style.paint(f"  Logs: {style.spell(harmless(folder))}/logs", Role.DIM)]
 
@@ -74,6 +74,8 @@ def verdict(summary: Summary, style: Style) -> list[str]:
         # A failed step has been told above; everything else that ended the run is told here.
         if summary.reason and summary.status in (Status.CANCELLED, Status.TIMEOUT):
             lines.append(f"  {style.word(summary.reason)}")
+        if undone := [step.id for step in summary.steps if step.outcome is Outcome.ROLLED_BACK]:
+            lines.append(f"  Rolled back: {_some(undone, style)}")
     if parallel.time_saved_percent > 0:
         sequential = f"~{duration(parallel.sequential_s)} - {parallel.time_saved_percent}% time saved"
         lines.append(style.paint(f"  (Sequential would have taken {sequential})", Role.DIM))
@@ -93,12 +95,25 @@ def _counts(summary: Summary) -> str:
         (failed, f"{failed} failed"),
         (timed_out, f"{timed_out} timed out"),
         (tolerated, plural(tolerated, "tolerated failure")),
-        *((n, f"{n} {o.value}") for o in _quiet_ends if (n := summary.count(o))),
+        *((n, f"{n} {_named(o)}{_by_branch(summary) * (o is Outcome.SKIPPED)}") for o, n in _quiet(summary)),
     )
     return ", ".join(words for count, words in numbers if count) or "no steps"
 
 
-_quiet_ends = (Outcome.CANCELLED, Outcome.SKIPPED, Outcome.COMPLETED)
+def _quiet(summary: Summary) -> list[tuple[Outcome, int]]:
+    """The ends that need no words of their own, and how many there are of each."""
+    ends = (Outcome.CANCELLED, Outcome.SKIPPED, Outcome.ROLLED_BACK, Outcome.COMPLETED)
+    return [(outcome, summary.count(outcome)) for outcome in ends]
+
+
+def _named(outcome: Outcome) -> str:
+    return outcome.value.replace("_", " ")
+
+
+def _by_branch(summary: Summary) -> str:
+    """Steps of a branch that was not taken are no trouble, however many they are."""
+    count = sum(step.outcome is Outcome.SKIPPED and step.reason == BY_BRANCH for step in summary.steps)
+    return f" ({count} not on the branch taken)" if count else ""
 
 
 # --- the table of steps ------------------------------------------------------------------------
@@ -138,7 +153,7 @@ def _columns(steps: Sequence[StepResult], style: Style) -> list[list[str]]:
     return [
         ["", *(mark(step, style)[0] for step in steps)],
         ["Step", *(style.word(step.id, 80) for step in steps)],
-        ["Outcome", *(step.outcome.value for step in steps)],
+        ["Outcome", *(_named(step.outcome) for step in steps)],
         ["Time", *(duration(step.duration_s) if step.attempts else "" for step in steps)],
         ["Wave", *(str(step.wave + 1) for step in steps)],
         ["Attempts" * retried, *(str(step.attempts) if step.attempts > 1 else "" for step in steps)],
@@ -148,7 +163,13 @@ def _columns(steps: Sequence[StepResult], style: Style) -> list[list[str]]:
 
 def _remark(step: StepResult, style: Style) -> str:
     why = why_it_ended(step, style)
-    return f"tolerated: {why}".rstrip(": ") if step.tolerated else why
+    if step.tolerated:
+        return f"tolerated: {why}".rstrip(": ")
+    if not why and step.decision is not None:
+        return decision_words(step.decision, style)
+    if not why and step.tests:
+        return f"{plural(len(step.tests), 'test')} passed"
+    return why
 
 
 def _roles(row: Sequence[str], role: Role | None) -> list[Span]:
@@ -196,6 +217,11 @@ def _pool(name: str, parallel: Statistics) -> str:
     return ", ".join(words)
 
 
+def _some(ids: Sequence[str], style: Style) -> str:
+    more = f", and {len(ids) - 10} more" if len(ids) > 10 else ""
+    return ", ".join(style.word(id, 40) for id in ids[:10]) + more
+
+
 def _path(ids: Sequence[str], style: Style) -> str:
     names = [style.word(id, 40) for id in ids[:4]]
     if len(ids) > 6:
@@ -213,6 +239,18 @@ def shown_in_full(summary: Summary) -> tuple[StepResult, ...]:
     grave = [step for step in by_end if not step.tolerated][:FULL_FAILURES]
     mild = [step for step in by_end if step.tolerated][: FULL_FAILURES - len(grave)]
     return (*mild, *grave)
+
+
+def shown_logs(summary: Summary) -> dict[str, str]:
+    """The logs whose ends belong into the report, as paths relative to the run's folder: of the tests that failed, by
+    the path itself; else of the step, by its id."""
+    logs = {}
+    for step in shown_in_full(summary):
+        failed = [test for test in step.tests if not test.passed]
+        logs.update({test.log: test.log for test in failed[:_TESTS_SHOWN] if test.log})
+        if not failed and step.stderr_log:
+            logs[step.id] = step.stderr_log
+    return logs
 
 
 def _failures(
@@ -237,6 +275,28 @@ def _failures(
         lines += [_heading(step, style), *_command(step, plan, style)]
         lines += [_quoted(line, style, width) for line in tails.get(step.id, ())[-TAIL_LINES:]]
         lines += _logs(step, folder, style)
+        lines += _tests(step, plan, tails, folder, style, width)
+    return lines
+
+
+def _tests(
+    step: StepResult, plan: Plan, tails: Mapping[str, tuple[str, ...]], folder: str, style: Style, width: int
+) -> list[str]:
+    """The tests of a step that did not pass: what they are, and the end of what they printed."""
+    failed = [test for test in step.tests if not test.passed]
+    planned = _planned(step, plan)
+    scripts = {test.id: test.script for test in planned.tests} if planned else {}
+    lines = []
+    for test in failed[:_TESTS_SHOWN]:
+        script = f": {style.word(scripts[test.test], 100)}" if test.test in scripts else ""
+        name = style.paint(f"test {style.word(test.test, 40)}", Role.STRONG)
+        fail = style.paint(style.fail, Role.FAIL)
+        lines.append(f"  {fail} {name} ({style.word(test.reason or 'failed')}){script}")
+        lines += [f"  {_quoted(line, style, width - 2)}" for line in tails.get(test.log, ())[-TAIL_LINES:]]
+        if test.log:
+            lines.append(f"    {style.paint('log:', Role.DIM)} {path_word(f'{folder}/{test.log}', style)}")
+    if len(failed) > _TESTS_SHOWN:
+        lines.append(f"  {style.ellipsis} and {plural(len(failed) - _TESTS_SHOWN, 'more failed test')}")
     return lines
 
 
@@ -251,20 +311,17 @@ def _quoted(line: str, style: Style, width: int) -> str:
 
 def _logs(step: StepResult, folder: str, style: Style) -> list[str]:
     logs = dict.fromkeys(log for log in (step.stdout_log, step.stderr_log) if log)
-    return [f"  {style.paint('log:', Role.DIM)} {_path_word(f'{folder}/{log}', style)}" for log in logs]
-
-
-# --- the command to paste ----------------------------------------------------------------------
+    return [f"  {style.paint('log:', Role.DIM)} {path_word(f'{folder}/{log}', style)}" for log in logs]
 
 
 def _command(step: StepResult, plan: Plan, style: Style) -> list[str]:
     """The command over as many lines as it has; a script's later lines keep their columns, so their sense."""
     if not step.argv:
         return []
-    planned = plan.steps.get(step.id)
+    planned = _planned(step, plan)
     own = {**plan.workflow.env, **(planned.env if planned else {})}
-    run = _invocation(step.argv, step.env, own, style)
-    text = _at(step.cwd, _fed(run, planned, plan.workflow.folder, style), style)
+    run = invocation(step.argv, step.env, own, style)
+    text = at(step.cwd, fed(run, planned, plan.workflow.folder, style), style)
     lines = text.split("\n")
     if len(lines) > _COMMAND_LINES or len(text) > _COMMAND_CHARS:
         where = f"; {style.word(planned.place.path)}:{planned.place.line}" if planned else ""
@@ -277,83 +334,9 @@ def _command(step: StepResult, plan: Plan, style: Style) -> list[str]:
     ]
 
 
-def paste(
-    argv: Sequence[str],
-    cwd: str,
-    env: Mapping[str, str | None],
-    own: Mapping[str, str | None],
-    style: Style,
-) -> str:
-    """One command for a POSIX shell that does what the step did: `cd … && NAME=value … argv`.
-
-    `own` holds the names that the workflow itself sets; of stepwave's (WORKFLOW_*, STEPWAVE_*) only those
-    are laid over that `argv` speaks of. What a terminal would obey or cannot show is written as `$'\\033'`,
-    which bash, zsh and ksh read.
-    """
-    return _at(cwd, _invocation(argv, env, own, style), style)
-
-
-def _at(cwd: str, command: str, style: Style) -> str:
-    return f"cd {_shell_word(cwd, style)} && {command}" if cwd else command
-
-
-def _invocation(argv: Sequence[str], env: Mapping[str, str | None], own: Mapping[str, str | None], style: Style) -> str:
-    laid = {name: value for name, value in env.items() if name in own or _is_needed(name, argv)}
-    words = [f"{name}={_shell_word(value, style)}" for name, value in laid.items() if value is not None]
-    if any(value is None for value in laid.values()) or not all(map(_name.fullmatch, laid)):
-        # Only env(1) takes names away, and takes names that no shell would.
-        taken = [f"-u {_shell_word(name, style)}" for name, value in laid.items() if value is None]
-        given = [_shell_word(f"{name}={value}", style) for name, value in laid.items() if value is not None]
-        words = ["env", *taken, *given]
-    first = _shell_word(argv[0], style)
-    if first in _keywords or (first == argv[0] and "=" in first):
-        first = f"'{first}'"
-    return " ".join([*words, first, *(_shell_word(word, style) for word in argv[1:])])
-
-
-_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_ours = re.compile(r"(?:WORKFLOW|STEPWAVE)_\w+")
-_keywords = frozenset(
-    re.findall(r"\w+", "case coproc do done elif else esac fi for function if in select then time until while")
-)
-
-
-def _is_needed(name: str, argv: Sequence[str]) -> bool:
-    return not _ours.fullmatch(name) or any(name in _ours.findall(word) for word in argv)
-
-
-def _fed(command: str, step: Step | None, folder: str, style: Style) -> str:
-    """With what the step reads, where that is known without filling in references."""
-    stdin = step.stdin if step else None
-    if stdin is None or "{{" in (stdin.text or stdin.path or ""):
-        return command
-    if stdin.path is not None:
-        path = stdin.path if stdin.path.startswith("/") else f"{folder}/{stdin.path}"
-        return f"{command} < {_shell_word(path, style)}"
-    return f"printf %s {_shell_word(stdin.text or '', style)} | {command}"
-
-
-_unshowable = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-_ci_command = re.compile(r"\n\s*(?:::|##\[)")  # a line that a CI system would obey
-
-
-def _shell_word(text: str, style: Style) -> str:
-    if not _unshowable.search(text) and not _ci_command.search(text) and (style.unicode or text.isascii()):
-        return shlex.quote(text)
-    return "$'" + "".join(_escaped(char, style) for char in text) + "'"
-
-
-def _path_word(path: str, style: Style) -> str:
-    """On one line, whatever it is called."""
-    return "\\n".join(_shell_word(part, style) for part in path.split("\n"))
-
-
-def _escaped(char: str, style: Style) -> str:
-    if char in "\\'":
-        return "\\" + char
-    if char != "\n" and not _unshowable.match(char) and (style.unicode or char.isascii()):
-        return char
-    raw = char.encode("utf-8", "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass")
-    return "\\n" if char == "\n" else "".join(f"\\{byte:03o}" for byte in raw)
+def _planned(step: StepResult, plan: Plan) -> Step | None:
+    """The step of the file that this is, or that it came from."""
+    if step.id in plan.steps:
+        return plan.steps[step.id]
+    parent = plan.steps.get(step.after)
+    return parent.undo if parent and step.stage is Stage.ROLLBACK else parent

@@ -1,9 +1,10 @@
 """How an end is told: its glyph, its word, its reason."""
 
-from stepwave.core.events import Outcome, StepFinished
+from stepwave.core.events import Outcome, StepDecided, StepFinished
 from stepwave.core.style import Role, Span, Style
 from stepwave.core.summary import StepResult
 from stepwave.core.text import duration, plural
+from stepwave.core.wording import SKIP_WORDS
 
 
 def mark(step: StepFinished | StepResult, style: Style) -> Span:
@@ -17,6 +18,8 @@ def mark(step: StepFinished | StepResult, style: Style) -> Span:
             return style.fail, Role.FAIL
         case Outcome.CANCELLED:
             return style.skip, Role.WARN
+        case Outcome.ROLLED_BACK:
+            return style.undo, Role.WARN
         case _:
             return style.skip, Role.DIM
 
@@ -27,6 +30,7 @@ _ended = {
     Outcome.TIMEOUT: "Timed out",
     Outcome.SKIPPED: "Skipped",
     Outcome.CANCELLED: "Cancelled",
+    Outcome.ROLLED_BACK: "Rolled back",
 }
 
 
@@ -46,11 +50,13 @@ def ending(step: StepFinished | StepResult, style: Style) -> str:
 
 def why_it_ended(step: StepFinished | StepResult, style: Style) -> str:
     """The reason, or what the exit status says; nothing where the outcome says it all."""
-    if step.outcome is Outcome.COMPLETED:
+    if step.outcome in (Outcome.COMPLETED, Outcome.ROLLED_BACK):
         return ""
     reason = step.reason or ""
+    if step.outcome is Outcome.SKIPPED:
+        reason = SKIP_WORDS.get(reason, reason)
     if step.outcome is Outcome.TIMEOUT and reason.startswith("timed out"):
-        return ""
+        return style.word(reason.removeprefix("timed out: ")) if ": " in reason else ""
     if step.outcome is Outcome.CANCELLED:
         reason = reason.removeprefix("cancelled").strip(" ()")
     elif not reason and step.exit_code is not None:
@@ -58,3 +64,14 @@ def why_it_ended(step: StepFinished | StepResult, style: Style) -> str:
     if not reason and step.signal is not None:
         reason = f"ended by signal {step.signal}"
     return style.word(reason)
+
+
+def decision_words(decided: StepDecided, style: Style) -> str:
+    """`true: deploy-staging, deploy-production`; with why it could not be evaluated, where that is so."""
+    result = str(decided.result).lower()
+    if decided.error is not None:
+        result += f" (it could not be evaluated: {style.word(decided.error)})"
+    if not decided.chosen:
+        return f"{result}: nothing waits for that"
+    more = f", and {len(decided.chosen) - 10} more" if len(decided.chosen) > 10 else ""
+    return f"{result}: {', '.join(style.word(id, 80) for id in decided.chosen[:10])}{more}"

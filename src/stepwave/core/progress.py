@@ -1,32 +1,49 @@
 """The numbers behind a live display, kept up in constant time per event: what runs, what is held, what is left."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from stepwave.core.events import (
+    NewStep,
     Outcome,
     RunStarted,
     RunStopping,
+    StageStarted,
     StepFinished,
     StepRetrying,
+    StepsAdded,
     StepStarted,
     StepStopping,
+    StepTested,
+    WidthChanged,
 )
+from stepwave.core.model import Stage, StepType
 from stepwave.core.plan import Plan
 
 
 @dataclass(slots=True)
 class Running:
-    """A step's current attempt. `stamp` tells whether its log has grown since `said` was read."""
+    """A step's current attempt. `tested` of its tests have ended. `stamp` tells whether its log has grown since `said`
+    was read."""
 
     slot: int
     attempt: int
     since_s: float
     log: str
     stopping: str = ""
+    tested: int = 0
     stamp: tuple[int, ...] = ()
     said: str = ""
+
+
+@dataclass(slots=True)
+class Gathering:
+    """A `forEach` that has become `parts` steps, of which `done` have ended; it runs nothing itself."""
+
+    since_s: float
+    parts: int = 0
+    done: int = 0
 
 
 class Progress:
@@ -38,13 +55,22 @@ class Progress:
         self.slots = plan.max_concurrency
         self.pools: Mapping[str, int] = plan.workflow.pools
         self.running: dict[str, Running] = {}
+        self.gathering: dict[str, Gathering] = {}
+        self.stage = Stage.MAIN
+        self.narrowed = ""
         self.retrying: dict[str, tuple[float, StepRetrying]] = {}
         self.held: dict[str, int] = {}
         self.left_in_wave = [len(wave) for wave in plan.waves]
         self.slots_used = 0
         self.done = self.failed = self.tolerated = self.skipped = 0
         self.stopping = ""
+        self._steps = {
+            id: NewStep(id, step.name, "", plan.wave_of.get(id, 0), resources=step.resources, stage=step.stage)
+            for id, step in plan.steps.items()
+        }
+        self._fan_outs = {step.id for step in plan.steps.values() if step.type is StepType.FAN_OUT}
         self._plan = plan
+        self._most = self.slots
         self._free_slots: list[int] = []
         self._wave = 0
         self._ran = 0
@@ -54,7 +80,13 @@ class Progress:
 
     @property
     def waiting(self) -> int:
-        return self.total - self.done - len(self.running)
+        return self.total - self.done - len(self.running) - len(self.gathering)
+
+    def tests_of(self, step: str) -> int:
+        """How many tests follow its command."""
+        known = self._steps.get(step)
+        planned = self._plan.steps.get(step) or self._plan.steps.get(known.after if known else "")
+        return len(planned.tests) if planned else 0
 
     def count(self, event: object, elapsed_s: float) -> None:
         match event:
@@ -67,16 +99,46 @@ class Progress:
                 self.retrying[event.step] = (elapsed_s + event.delay_s, event)
             case StepStopping() if event.step in self.running:
                 self.running[event.step].stopping = event.reason
+            case StepTested() if event.step in self.running:
+                self.running[event.step].tested += 1
             case RunStarted():
-                self.slots, self.pools = event.max_concurrency, event.pools
+                self.slots = self._most = event.max_concurrency
+                self.pools = event.pools
             case RunStopping():
                 self.stopping = event.reason
+            case StageStarted() | StepsAdded() | WidthChanged():
+                self._change(event)
             case _:
                 pass
+
+    def _change(self, event: StageStarted | StepsAdded | WidthChanged) -> None:
+        """The run is no longer what it was."""
+        if isinstance(event, StageStarted):
+            self.stage = event.stage
+        elif isinstance(event, StepsAdded):
+            self._grow(event.steps)
+        else:
+            self.slots = event.max_concurrency
+            self.narrowed = event.reason if self.slots < self._most else ""
+
+    def _grow(self, steps: Iterable[NewStep]) -> None:
+        for step in steps:
+            self._steps[step.id] = step
+            self.total += 1
+            self._without_estimate += 1
+            self.left_in_wave += [0] * (step.wave + 1 - len(self.left_in_wave))
+            self.left_in_wave[step.wave] += 1
+            if step.after in self.gathering:
+                self.gathering[step.after].parts += 1
 
     def _start(self, event: StepStarted, elapsed_s: float) -> None:
         self._leave(event.step)
         self.retrying.pop(event.step, None)
+        if event.step in self._fan_outs:
+            self.gathering[event.step] = Gathering(elapsed_s)
+            return
+        if event.step in self._steps and self._steps[event.step].stage is Stage.MAIN:
+            self.stage = Stage.MAIN  # which no event says: the checks are over
         slot = heappop(self._free_slots) if self._free_slots else self.slots_used
         self.slots_used = max(self.slots_used, slot + 1)
         self.running[event.step] = Running(slot, event.attempt, elapsed_s, event.log)
@@ -90,25 +152,34 @@ class Progress:
             self._hold(step, -1)
 
     def _hold(self, step: str, sign: int) -> None:
-        planned = self._plan.steps.get(step)
-        for pool, units in planned.resources if planned else ():
+        known = self._steps.get(step)
+        for pool, units in known.resources if known else ():
             self.held[pool] = self.held.get(pool, 0) + sign * units
 
     def _finish(self, event: StepFinished) -> None:
         self._leave(event.step)
         self.retrying.pop(event.step, None)
+        whole = self.gathering.pop(event.step, None)
         self.done += 1
         failed = event.outcome in (Outcome.FAILED, Outcome.TIMEOUT)
         self.failed += failed and not event.tolerated
         self.tolerated += failed and event.tolerated
         self.skipped += event.outcome is Outcome.SKIPPED
-        self._ran += event.attempts > 0
-        self._ran_s += event.duration_s
-        if event.step in self._plan.steps:
-            self.left_in_wave[self._plan.wave_of[event.step]] -= 1
-            estimate_s = self._plan.steps[event.step].estimate_s
-            self._estimate_s -= estimate_s or 0.0
-            self._without_estimate -= estimate_s is None
+        if whole is None:
+            self._ran += event.attempts > 0
+            self._ran_s += event.duration_s
+        if (known := self._steps.get(event.step)) is not None:
+            self._leave_wave(known)
+
+    def _leave_wave(self, step: NewStep) -> None:
+        planned = self._plan.steps.get(step.id)
+        estimate_s = planned.estimate_s if planned else None
+        self._estimate_s -= estimate_s or 0.0
+        self._without_estimate -= estimate_s is None
+        if step.wave < len(self.left_in_wave):
+            self.left_in_wave[step.wave] -= 1
+        if step.after in self.gathering:
+            self.gathering[step.after].done += 1
 
     def wave(self) -> int:
         """The first wave that has steps left, counted from 1."""

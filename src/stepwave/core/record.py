@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from stepwave.core.events import Entry, Outcome, Status
+from stepwave.core.events import Entry, Outcome, Status, StepTested
+from stepwave.core.model import Stage
 from stepwave.core.summary import Statistics, StepResult, Summary
 
 EVENT_VERSION = 1
@@ -126,6 +127,36 @@ def _step_result(step: StepResult, started_at: float, run_folder: str, output: s
         "stderrPath": _path(run_folder, step.stderr_log),
         "tolerated": step.tolerated,
         "skipReason": step.reason if step.outcome is Outcome.SKIPPED else None,
+        **_particulars(step, run_folder),
+    }
+
+
+def _particulars(step: StepResult, run_folder: str) -> dict[str, Any]:
+    """What most steps have nothing of, and then do not mention."""
+    found: dict[str, Any] = {}
+    if step.decision is not None:
+        found["conditionResult"] = step.decision.result
+        found["triggeredSteps"] = list(step.decision.chosen)
+        if step.decision.error is not None:
+            found["evaluationError"] = step.decision.error
+    if step.tests:
+        found["tests"] = [_test(test, run_folder) for test in step.tests]
+    if step.outcome is Outcome.ROLLED_BACK:
+        found["rolledBack"] = True
+    if step.stage is not Stage.MAIN:
+        found["stage"] = step.stage.value
+    if step.after:
+        found["after"] = step.after
+    return found
+
+
+def _test(test: StepTested, run_folder: str) -> dict[str, Any]:
+    return {
+        "id": test.test,
+        "passed": test.passed,
+        "error": test.reason,
+        "executionTime": _ms(test.duration_s),
+        "logPath": _path(run_folder, test.log or None),
     }
 
 

@@ -37,6 +37,7 @@ class Style(NamedTuple):
     arrow: str
     spin: str
     retry: str
+    undo: str
     dot: str
     ellipsis: str
     rule: str
@@ -83,6 +84,7 @@ _PRETTY = Style(
     arrow="→",
     spin="⟳",
     retry="↻",
+    undo="↩",
     dot="·",
     ellipsis="…",
     rule="─",
@@ -100,6 +102,7 @@ _PLAIN = Style(
     arrow="->",
     spin="*",
     retry="~",
+    undo="<",
     dot="|",
     ellipsis="...",
     rule="-",
@@ -139,7 +142,7 @@ def can_show_unicode(encoding: str | None, environ: Mapping[str, str] | None = N
     a process UTF-8 streams (PEP 538, PEP 540), whatever the terminal can do.
     """
     try:
-        "✓✗→⟳↻·…─│━".encode(encoding or "ascii")
+        "✓✗→⟳↻↩·…─│━".encode(encoding or "ascii")
     except (LookupError, UnicodeError):
         return False
     return not _locale_is_ascii(environ or {})

@@ -16,6 +16,14 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}h {minutes % 60:02d}m"
 
 
+def size_of(count: int) -> str:
+    """`1 GB`, `1.5 MB`, `1 byte`; powers of 1024, as the file has them."""
+    for name, power in (("TB", 4), ("GB", 3), ("MB", 2), ("KB", 1)):
+        if count >= 1024**power:
+            return f"{round(count / 1024**power, 1):g} {name}"
+    return f"{count} byte{'s' * (count != 1)}"
+
+
 # C0 and C1 controls (escape sequences begin with one), DEL, the marks that turn the direction of text around, the line
 # separators of Unicode, and lone surrogates, which no stream takes.
 _control = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -17,18 +17,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from stepwave.core.endings import ending, mark
+from stepwave.core.endings import decision_words, ending, mark
 from stepwave.core.events import (
+    BreakerOpened,
     Entry,
     Outcome,
+    StepDecided,
     StepFinished,
     StepLeftProcesses,
     StepRetrying,
 )
+from stepwave.core.model import Stage
 from stepwave.core.plan import Plan
-from stepwave.core.progress import Progress, Running
+from stepwave.core.progress import Gathering, Progress, Running
 from stepwave.core.style import Role, Span, Style, cells, fit, last_line, pad, pad_left
-from stepwave.core.text import duration
+from stepwave.core.text import duration, plural
+from stepwave.core.wording import STAGE_NAMES
 from stepwave.edge.screen.stream import silence
 
 if TYPE_CHECKING:
@@ -40,6 +44,8 @@ Row = list[Span]
 
 _NEWS_LIMIT = 500
 """So many permanent lines; further failures are counted, and told by the closing report."""
+_ANSWERS_LIMIT = 50
+"""So many answers of condition steps are permanent lines, too; further ones are in the table at the end."""
 _NEWS_IN_SIGHT = 5
 """So many of the last permanent lines stay visible above a tall board."""
 _TAIL_BYTES = 4096
@@ -73,6 +79,7 @@ class Board:
         self._origin = clock()
         self._news: list[Row] = []
         self._news_told = 0
+        self._answers = 0
         self._id_width = 0
         self._live: Live | None = None
         self._echo: list[Any] | None = None
@@ -91,6 +98,12 @@ class Board:
                 names = ", ".join(self._style.word(name, 80) for name in event.processes[:3])
                 count = "1 process" if len(event.processes) == 1 else f"{len(event.processes)} processes"
                 self._announce((self._style.warn, Role.WARN), event.step, f"left {count} behind: {names}")
+            case StepDecided() if self._answers < _ANSWERS_LIMIT:
+                self._answers += 1
+                self._announce((self._style.arrow, Role.ACCENT), event.step, decision_words(event, self._style))
+            case BreakerOpened():
+                words = f"circuit breaker open after {plural(event.failures, 'failed attempt')}"
+                self._announce((self._style.warn, Role.WARN), event.breaker, words)
             case _:
                 pass
 
@@ -238,6 +251,8 @@ class Board:
     def _title(self, now: float) -> Row:
         row: Row = [(f"{self._style.spin} ", Role.ACCENT), (self._style.word(self._numbers.name, 80), Role.STRONG)]
         row.append((f"  {_whole(now)}", Role.DIM))
+        if self._numbers.stage is not Stage.MAIN:
+            row.append((f"  {STAGE_NAMES[self._numbers.stage]}", Role.ACCENT))
         if self._numbers.stopping:
             row.append((f"  stopping: {self._style.word(self._numbers.stopping)}", Role.WARN))
         return row
@@ -255,7 +270,8 @@ class Board:
 
     def _figures(self) -> Row:
         numbers = self._numbers
-        figures: list[Span] = [(f"running {len(numbers.running)}/{numbers.slots}", None)]
+        narrow = f" ({self._style.word(numbers.narrowed, 60)})" if numbers.narrowed else ""
+        figures: list[Span] = [(f"running {len(numbers.running)}/{numbers.slots}{narrow}", None)]
         figures += [(f"{self._style.word(p, 20)} {numbers.held.get(p, 0)}/{n}", None) for p, n in numbers.pools.items()]
         figures.append((f"wave {numbers.wave()}/{len(numbers.left_in_wave)}", None))
         figures += [(f"{numbers.waiting} waiting", None)] * bool(numbers.waiting)
@@ -269,11 +285,12 @@ class Board:
         """Running steps, each in the row of its slot where all have room, so that rows stay where they are."""
         numbers, retrying = self._numbers, list(self._numbers.retrying.items())[:3]
         in_slots = sorted(numbers.running.items(), key=lambda item: item[1].slot)
-        if numbers.slots_used + len(retrying) <= room:
+        wholes = [self._whole_of(*item, now) for item in list(numbers.gathering.items())[:3]]
+        if numbers.slots_used + len(retrying) + len(wholes) <= room:
             rows: list[Row] = [[] for _ in range(numbers.slots_used)]
             for step, running in self._widened(in_slots, width):
                 rows[running.slot] = self._step(step, running, now)
-            return rows + [self._retry(*item, now) for item in retrying]
+            return wholes + rows + [self._retry(*item, now) for item in retrying]
         hidden = max(len(in_slots) + len(retrying) - room, 0)
         shown = in_slots[: max(room - bool(hidden), 0)]
         rows = [self._step(*item, now) for item in self._widened(shown, width)]
@@ -295,7 +312,14 @@ class Board:
             row.append((f"  attempt {running.attempt}", Role.WARN))
         if running.stopping:
             return [*row, (f"  stopping: {self._style.word(running.stopping)}", Role.WARN)]
+        if running.tested:
+            row.append((f"  {running.tested}/{self._numbers.tests_of(step)} tests", Role.ACCENT))
         return [*row, (f"  {self._last_words(running)}", Role.DIM)]
+
+    def _whole_of(self, step: str, whole: Gathering, now: float) -> Row:
+        """A `forEach`, above the steps that it has become."""
+        words = f"  {whole.done}/{whole.parts} steps  {_whole(now - whole.since_s)}"
+        return [(f"  {self._style.spin} ", Role.ACCENT), (self._style.word(step, 40), None), (words, Role.DIM)]
 
     def _retry(self, step: str, retry: tuple[float, StepRetrying], now: float) -> Row:
         until_s, event = retry

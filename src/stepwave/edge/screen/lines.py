@@ -6,40 +6,50 @@ Rule 2: what is said stays bounded. Of many steps only trouble and every tenth o
 """
 
 import os
-import select
-from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from stepwave.core.closing import paste
-from stepwave.core.endings import ending, mark
+from stepwave.core.endings import decision_words, ending, mark
 from stepwave.core.events import (
+    BY_CONDITION,
+    BreakerOpened,
     Entry,
     Event,
+    NewStep,
     Outcome,
     RunFinished,
     RunStarted,
     RunStopping,
+    StageStarted,
     Status,
+    StepDecided,
     StepFinished,
     StepLeftProcesses,
     StepRetrying,
+    StepsAdded,
     StepStarted,
+    StepTested,
+    WidthChanged,
 )
+from stepwave.core.model import Stage, Step, StepType
+from stepwave.core.pasting import paste
 from stepwave.core.plan import Plan
 from stepwave.core.style import Role, Style
 from stepwave.core.text import duration, plural
-from stepwave.edge.screen.stream import silence
+from stepwave.core.wording import name_of_test
+from stepwave.edge.screen.outlet import Outlet
 
 MANY_STEPS = 200
 """Of more steps than this, starts and successes are told with `verbose` only."""
+TESTS_NAMED = 100
+"""Of more tests than this, only those that failed are named in the end."""
 SKIPS_IN_A_ROW = 20
 """Further steps skipped in a row for the same reason are counted, not named."""
 TAIL_LINES = 50
 """So much of a step's output is repeated with `verbose`; all of it is in its log."""
 _TAIL_BYTES = 64 * 1024
-_BACKLOG_LINES = 10_000
 
 
 class Lines:
@@ -68,7 +78,7 @@ class Lines:
         self._quiet = quiet
         self._folder = folder
         self._patience_s = patience_s
-        self._outlet = _Outlet(stream)
+        self._outlet = Outlet(stream)
         self._total = len(plan.steps)
         self._few = self._total <= MANY_STEPS or verbose
         self._done = 0
@@ -76,6 +86,11 @@ class Lines:
         self._told_tenths = 0
         self._skips: tuple[str, int] = ("", 0)
         self._logs: dict[str, str] = {}
+        self._steps: dict[str, Step] = dict(plan.steps)
+        self._tests: dict[str, list[StepTested]] = {}
+        self._accepting: dict[str, bool | None] = {}
+        self._is_announced = True
+        self._how = ""
 
     def see(self, entry: Entry) -> None:
         """Tell of the event. Never raises for what the stream does."""
@@ -83,13 +98,16 @@ class Lines:
             case RunStarted() as event:
                 self._run_started(event)
             case StepStarted() as event:
+                self._announce(event.step)
                 self._step_started(event)
             case StepFinished() as event:
+                if event.reason == BY_CONDITION:
+                    self._announce(event.step)
                 self._step_finished(event, entry.elapsed_s)
             case RunFinished() as event:
                 self._run_finished(event)
             case event:
-                self._tell_trouble(event)
+                self._note(event)
 
     def refresh(self) -> None:
         """Offer what is held back to the stream once more."""
@@ -110,22 +128,50 @@ class Lines:
             return
         ok = self._style.paint(self._style.ok, Role.OK)
         dependencies = plural(event.dependencies, "dependency")
-        spin = self._style.paint(self._style.spin, Role.ACCENT)
-        how = "in parallel" if event.max_concurrency > 1 else "one at a time"
+        self._how = "in parallel" if event.max_concurrency > 1 else "one at a time"
         self._say(f"{ok} Loading workflow: {self._style.word(event.name or event.workflow)}")
         self._say(f"{ok} Building dependency graph ({plural(self._total, 'step')}, {dependencies})")
         self._say(f"{ok} Initializing worker pool (max_workers={event.max_concurrency})")
-        self._say("")
-        self._say(f"{spin} Executing steps {how}:")
+        self._is_announced = not any(step.stage is Stage.CHECK for step in self._plan.steps.values())
+        if self._is_announced:
+            self._head(f"Executing steps {self._how}:")
+
+    def _announce(self, id: str) -> None:
+        """After checks: before the first step of the run proper."""
+        step = self._steps.get(id)
+        if not self._is_announced and step is not None and step.stage is Stage.MAIN:
+            self._is_announced = True
+            self._head(f"Executing steps {self._how}:")
+
+    def _head(self, words: str) -> None:
+        """A part of the run begins."""
+        self._count_skips()
+        if not self._quiet:
+            self._say("")
+            self._say(f"{self._style.paint(self._style.spin, Role.ACCENT)} {words}")
+
+    def _stage_started(self, event: StageStarted) -> None:
+        count = len(event.steps)
+        if event.stage is Stage.CHECK:
+            self._head(f"Running pre-flight checks ({count}):")
+        elif event.stage is Stage.ACCEPT:
+            self._accepting = dict.fromkeys(event.steps)
+            self._head(f"Running acceptance tests ({count}):")
+        elif event.stage is Stage.ROLLBACK:
+            self._head(f"Rolling back {plural(count, 'step')}:")
+        else:
+            self._head(f"Finally ({plural(count, 'step')}):")
 
     def _step_started(self, event: StepStarted) -> None:
         if self._verbose:
             self._logs[event.step] = event.log
-        if self._quiet or not self._few or event.attempt > 1:
+        step = self._steps.get(event.step)
+        # What these do is told as it happens: an answer, or the steps that they become.
+        is_brief = step is not None and step.type in (StepType.CONDITION, StepType.FAN_OUT)
+        if self._quiet or not self._few or event.attempt > 1 or is_brief:
             return
         self._tell(self._style.arrow, Role.ACCENT, event.step, "Starting...")
         if self._verbose:
-            step = self._plan.steps.get(event.step)
             own = {**self._plan.workflow.env, **(step.env if step else {})}
             command = paste(event.argv, event.cwd, event.env, own, self._style) if event.argv else ""
             self._say(self._style.paint(f"    {self._style.word(command, 500)}".rstrip(), Role.DIM))
@@ -133,11 +179,18 @@ class Lines:
     def _step_finished(self, event: StepFinished, elapsed_s: float) -> None:
         self._done += 1
         self._failed += event.outcome in (Outcome.FAILED, Outcome.TIMEOUT)
+        if event.step in self._accepting:
+            self._accepting[event.step] = event.outcome is Outcome.COMPLETED if event.attempts else None
         if event.outcome is Outcome.SKIPPED:
             self._tell_skip(event)
-        elif self._few or event.outcome is not Outcome.COMPLETED:
+        elif not self._is_told(event) and (self._few or event.outcome is not Outcome.COMPLETED):
             self._tell_end(event)
         self._tell_tenth(elapsed_s)
+
+    def _is_told(self, event: StepFinished) -> bool:
+        """A condition step has said all that there is to say with its answer."""
+        step = self._steps.get(event.step)
+        return event.outcome is Outcome.COMPLETED and step is not None and step.type is StepType.CONDITION
 
     def _tell_end(self, event: StepFinished) -> None:
         if self._quiet and event.outcome not in (Outcome.FAILED, Outcome.TIMEOUT):
@@ -146,8 +199,7 @@ class Lines:
         if self._verbose:
             if event.queued_s >= 0.001:
                 self._say(self._style.paint(f"    queued for {duration(event.queued_s)}", Role.DIM))
-            if log := self._logs.pop(event.step, ""):
-                self._repeat(event.step, log)
+            self._repeat_step(event.step)
 
     def _tell_skip(self, event: StepFinished) -> None:
         """Name it, unless so many were named before it: in a row, or, of many steps, in all."""
@@ -180,17 +232,88 @@ class Lines:
 
     def _run_finished(self, event: RunFinished) -> None:
         self._count_skips()
-        if event.status is Status.COMPLETED and not self._failed and not self._quiet:
-            self._say("")
-            self._say(f"{self._style.paint(self._style.ok, Role.OK)} All steps complete")
-
-    def _tell_trouble(self, event: Event) -> None:
         if self._quiet:
             return
+        if event.status is Status.COMPLETED and not self._failed:
+            self._say("")
+            self._say(f"{self._style.paint(self._style.ok, Role.OK)} All steps complete")
+        self._tell_tests()
+
+    def _tell_tests(self) -> None:
+        """All acceptance tests together: those of each step's last attempt, and those of the workflow."""
+        style = self._style
+        results = [(name_of_test(test, len(tests)), test.passed) for tests in self._tests.values() for test in tests]
+        results += [(id, passed) for id, passed in self._accepting.items() if passed is not None]
+        if not results:
+            return
+        failed = sum(not passed for _, passed in results)
+        if failed:
+            self._say("")
+        glyph = style.paint(style.fail, Role.FAIL) if failed else style.paint(style.ok, Role.OK)
+        self._say(f"{glyph} Running acceptance tests ({len(results) - failed}/{len(results)})")
+        named = results if len(results) <= TESTS_NAMED else [one for one in results if not one[1]]
+        for name, passed in named[:TESTS_NAMED]:
+            word = style.paint("PASS", Role.OK) if passed else style.paint("FAIL", Role.FAIL)
+            self._say(f"  {style.paint(style.arrow, Role.ACCENT)} {style.word(name, 80)}: {word}")
+        if len(results) > len(named[:TESTS_NAMED]):
+            rest = len(results) - len(named[:TESTS_NAMED])
+            self._say(f"  {style.ellipsis} and {plural(rest, 'more test')}, {max(failed - TESTS_NAMED, 0)} failed")
+
+    def _note(self, event: Event) -> None:
+        """What happens less often."""
+        if isinstance(event, StepTested):
+            self._tests.setdefault(event.step, []).append(event)
+        elif isinstance(event, StepRetrying):
+            self._tests.pop(event.step, None)
+        elif isinstance(event, StepsAdded):
+            self._grow(event.steps)
+        if self._quiet:
+            return
+        if isinstance(event, StageStarted):
+            self._stage_started(event)
+        elif isinstance(event, (StepTested, StepDecided, StepsAdded)):
+            self._tell_news(event)
+        else:
+            self._tell_trouble(event)
+
+    def _grow(self, steps: Sequence[NewStep]) -> None:
+        self._total += len(steps)
+        self._few = self._few and (self._total <= MANY_STEPS or self._verbose)
+        for new in steps:
+            parent = self._steps.get(new.after)
+            if parent is None:
+                continue
+            own = parent.undo if new.stage is Stage.ROLLBACK else parent._replace(type=StepType.SCRIPT)
+            if own is not None:
+                self._steps[new.id] = own
+
+    def _tell_news(self, event: StepTested | StepDecided | StepsAdded) -> None:
+        style = self._style
+        match event:
+            case StepTested() if self._few or not event.passed:
+                time = f" ({duration(event.duration_s)})"
+                words = f"PASS{time}" if event.passed else f"FAIL{time}: {style.word(event.reason or '')}"
+                glyph, role = (style.ok, Role.OK) if event.passed else (style.fail, Role.FAIL)
+                self._repeat_step(event.step)
+                self._tell(glyph, role, event.step, f"test {style.word(event.test, 80)}: {words}")
+                if self._verbose and event.log:
+                    self._repeat(event.step, event.log)
+            case StepDecided() if self._few or event.error is not None:
+                glyph, role = (style.arrow, Role.ACCENT) if event.error is None else (style.warn, Role.WARN)
+                self._tell(glyph, role, event.step, decision_words(event, style))
+            case StepsAdded() if event.steps and event.steps[0].stage is not Stage.ROLLBACK:
+                names = ", ".join(style.word(step.id, 80) for step in event.steps[:5])
+                more = f", and {len(event.steps) - 5} more" if len(event.steps) > 5 else ""
+                words = f"{plural(len(event.steps), 'step')}: {names}{more}"
+                self._tell(style.arrow, Role.ACCENT, event.steps[0].after, words)
+            case _:
+                pass
+
+    def _tell_trouble(self, event: Event) -> None:
         style, warn = self._style, partial(self._tell, self._style.warn, Role.WARN)
         match event:
             case StepRetrying():
-                step = self._plan.steps.get(event.step)
+                step = self._steps.get(event.step)
                 last = f" of {step.retry.attempts}" if step else ""
                 which = f"attempt {event.attempt + 1}{last}"
                 then = f"Retrying in {duration(event.delay_s)} ({which}): {style.word(event.reason)}"
@@ -202,17 +325,35 @@ class Lines:
                 left = "1 process" if count == 1 else f"{count} processes"
                 warn(event.step, f"left {left} behind: {names}{more}")
             case RunStopping():
-                self._count_skips()
-                self._say(f"  {style.paint(style.warn, Role.WARN)} Nothing new starts: {style.word(event.reason)}")
+                self._mention(style.warn, Role.WARN, f"Nothing new starts: {style.word(event.reason)}")
+            case BreakerOpened():
+                failures = plural(event.failures, "failed attempt")
+                words = f"Circuit breaker {style.word(event.breaker, 80)} is open after {failures}"
+                self._mention(style.warn, Role.WARN, words)
+            case WidthChanged():
+                width = plural(event.max_concurrency, "step")
+                self._mention(
+                    style.dot, Role.DIM, f"From here on at most {width} at a time: {style.word(event.reason)}"
+                )
             case _:
                 pass
 
     # --- how it is said
 
+    def _mention(self, glyph: str, role: Role, words: str) -> None:
+        """Something about the run as a whole."""
+        self._count_skips()
+        self._say(f"  {self._style.paint(glyph, role)} {words}")
+
     def _tell(self, glyph: str, role: Role | None, step: str, words: str, *, ends_row: bool = True) -> None:
         if ends_row and self._few:
             self._count_skips()
         self._say(f"  {self._style.paint(glyph, role)} [{self._style.word(step, 80)}] {words}")
+
+    def _repeat_step(self, step: str) -> None:
+        """What the command of the step printed, once; with `verbose` only."""
+        if log := self._logs.pop(step, ""):
+            self._repeat(step, log)
 
     def _repeat(self, step: str, log: str) -> None:
         if self._folder is None:
@@ -240,59 +381,3 @@ def _tail(log: Path) -> tuple[bool, list[str]]:
         return False, []
     lines = lines[:-1] if lines[-1] == "" else lines
     return size > _TAIL_BYTES or len(lines) > TAIL_LINES, lines[-TAIL_LINES:]
-
-
-class _Outlet:
-    """A stream that never blocks its writer: lines it would not take at once wait here, up to a number."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._waiting: deque[str] = deque()
-        self._dropped = 0
-        self._open = True
-        try:
-            self._fd: int | None = stream.fileno()
-        except (OSError, ValueError, AttributeError):
-            self._fd = None
-
-    def put(self, line: str) -> None:
-        if len(self._waiting) < _BACKLOG_LINES:
-            self._waiting.append(line)
-        else:
-            self._dropped += 1
-        self.pump()
-
-    def pump(self, wait_s: float = 0.0) -> None:
-        """Write what the stream takes, waiting so long for each line."""
-        while self._open and self._waiting and self._takes(wait_s):
-            self._write(self._waiting.popleft())
-            if self._dropped and len(self._waiting) < _BACKLOG_LINES:
-                self._waiting.append(f"({plural(self._dropped, 'line')} not shown: nobody was reading)")
-                self._dropped = 0
-
-    def drain(self, patience_s: float) -> None:
-        """Write everything, unless for so long not a line is taken: a run ends though nobody reads."""
-        self.pump(patience_s)
-        self._waiting.clear()
-
-    def _takes(self, wait_s: float) -> bool:
-        """Whether a line can be written without blocking: poll(2) promises a pipe PIPE_BUF bytes of room."""
-        if self._fd is None or not hasattr(select, "poll"):
-            return True
-        poller = select.poll()
-        poller.register(self._fd, select.POLLOUT)
-        return bool(poller.poll(wait_s * 1000))
-
-    def _write(self, line: str) -> None:
-        try:
-            self._stream.write(line + "\n")
-            self._stream.flush()
-        except BlockingIOError:
-            pass  # somebody made it non-blocking: Python keeps the rest and writes it with the next line
-        except OSError:
-            self._open = False
-            silence(self._fd)
-        except UnicodeError:
-            self._waiting.appendleft(line.encode("ascii", "backslashreplace").decode("ascii"))
-        except ValueError:
-            self._open = False  # closed: its descriptor may be somebody else's by now
