@@ -1,26 +1,36 @@
-"""What a step executes: its command line or script, the shell that reads it, or the agent that is asked."""
+"""What a step executes: its command line or script, and the shell that reads it."""
 
 import re
+from collections.abc import Mapping as Map
 from typing import NamedTuple
 
 from stepwave.core import commands
 from stepwave.core.commands import SH, SH_STRICT
 from stepwave.core.document import Mapping, Node, Scalar, Sequence, Span
-from stepwave.core.fields import Found, Given, Reading, every, gather, one, quoted, text, wrong_type
-from stepwave.core.fields_many import arguments, template, words
+from stepwave.core.fields import Found, Given, Reading, gather, one, quoted, text, wrong_type
+from stepwave.core.fields_many import arguments, template
 from stepwave.core.keys import Keys
-from stepwave.core.model import Stdin
+from stepwave.core.model import Agent, Function, Stdin
 
 Argv = tuple[str, ...]
 
 
 class Work(NamedTuple):
-    """The fields of a `Step` that say what is executed (see `stepwave.core.model`)."""
+    """The fields of a `Step` that say what is executed (see `stepwave.core.model`).
+
+    `env`, `cwd`, `stdin` and `timeout_s` are what the step gets that does not say otherwise, where they are not None.
+    """
 
     argv: Argv = ()
     script: str | None = None
-    agent: str = ""
-    prompt: str | None = None
+    agent: Agent | None = None
+    function: Function | None = None
+    env: Map[str, str | None] | None = None
+    cwd: str | None = None
+    stdin: Stdin | None = None
+    timeout_s: float | None = None
+    success_pattern: str | None = None
+    failure_pattern: str | None = None
 
 
 nothing = Work()
@@ -95,7 +105,7 @@ def _run(r: Reading, step: str, found: Found, shell: Shell | None, default: Shel
 def _in_shell(r: Reading, step: str, node: Node, script: str, name: str | None, plain: Argv) -> Work:
     """Script and shell. The quoting of an unknown shell is unknown: no reference can be handed over safely."""
     argv, safe = (_shell(name) if name else None) or (plain, True)
-    if not safe and _spans(r, script):
+    if not safe and reference_spans(r, script):
         message = f"a reference cannot be put safely into text for {quoted(argv[0])}"
         r.error("unsafe-reference", message, node.span, "hand it over in `env:` and read it from there")
     template(r, step, script, node, shell=True)
@@ -118,14 +128,14 @@ def _command(r: Reading, step: str, found: Found, shell: Shell | None, default: 
     if shell is None and default and not default.name and not args:
         shell = default
     if shell and shell.wanted:
-        script = " ".join((line, *(commands.shell_word(arg, _spans(r, arg)) for arg in args)))
+        script = " ".join((line, *(commands.shell_word(arg, reference_spans(r, arg)) for arg in args)))
         return _in_shell(r, step, given.node, script, shell.name, SH)
     return _line(r, step, given, line, args, shell)
 
 
 def _line(r: Reading, step: str, given: Given, line: str, args: Argv, shell: Shell | None) -> Work:
     """A command without a shell; with one after all where it has shell syntax and nothing says that it has none."""
-    spans = _spans(r, line)
+    spans = reference_spans(r, line)
     syntax = None if args or shell else commands.shell_syntax(line, spans)
     template(r, step, line, given.node, shell=bool(syntax))
     if args:
@@ -148,13 +158,13 @@ def _line(r: Reading, step: str, given: Given, line: str, args: Argv, shell: She
 _escaped = re.compile(r"\\\{\{|\$\$\{")
 
 
-def _spans(r: Reading, line: str) -> list[tuple[int, int]]:
+def reference_spans(r: Reading, line: str) -> list[tuple[int, int]]:
     """What must stay in one piece: references, and escaped braces, whose sign `split` would eat."""
     if "{{" not in line and "${" not in line:
         return []
-    from stepwave.core.interpolate import reference_spans
+    from stepwave.core import interpolate
 
-    spans = reference_spans(line, r.dollar, r.scope.variables)
+    spans = interpolate.reference_spans(line, r.dollar, r.scope.variables)
     within = {at for start, end in spans for at in range(start, end)}
     escaped = [match.span() for match in _escaped.finditer(line) if r.dollar or match[0] != "$${"]
     return sorted([*spans, *(span for span in escaped if span[0] not in within)])
@@ -169,39 +179,6 @@ def _argument_list(r: Reading, step: str, found: Found, shell: Shell | None, arg
         message = f"`{given.key}` is a list of arguments, which no shell reads"
         r.error("conflicting-keys", message, found["shell"].span, "write the command as text, or leave this out")
     return Work(argv=(*(argv or ()), *args))
-
-
-# --- agents ----------------------------------------------------------------------------------------------------------
-
-
-def agent_work(r: Reading, step: str, span: Span, found: Found) -> Work:
-    """An agent is known by name only: nothing here can carry it out, which `run` tells when it gets there."""
-    named = found.get("agent") or found.get("tool")
-    name = one(r, found, "agent", text) or one(r, found, "tool", text) or "default"
-    message = f"no executor for agent {quoted(name)}: `run` will fail this step"
-    r.warning("no-executor", message, named.node.span if named else span, "give the step a `command`")
-    for key in ("command", "run"):
-        for given in every(found, key):
-            r.warning("ignored-key", f"`{given.key}` has no effect in an agent step", given.span)
-    return Work(agent=name, prompt=prompt_of(r, step, found))
-
-
-def prompt_of(r: Reading, step: str, found: Found) -> str | None:
-    """What the agent reads: the prompt, or the tasks, one a line."""
-    prompt = one(r, found, "prompt", text)
-    tasks = one(r, found, "tasks", words)
-    if prompt is not None:
-        template(r, step, prompt, found["prompt"].node)
-        return prompt
-    if not tasks:
-        return None
-    for (task, _), node in zip(tasks, _items(found["tasks"].node), strict=False):
-        template(r, step, task, node)
-    return "\n".join(task for task, _ in tasks) + "\n"
-
-
-def _items(node: Node) -> list[Node]:
-    return node.items if isinstance(node, Sequence) else [node]
 
 
 # --- what it reads ---------------------------------------------------------------------------------------------------

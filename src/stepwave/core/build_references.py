@@ -1,28 +1,55 @@
 """Do the references in texts lead anywhere? Asked once every step and variable is known."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from stepwave.core.cycles import Needs, not_upstream
 from stepwave.core.document import Scalar, Span
 from stepwave.core.fields import Path, Reading, Template, bad_expression, inside_text, quoted
 from stepwave.core.scope import VARIABLE_ROOTS, WORKFLOW_NAMES, ExpressionError
+from stepwave.core.scoped import step_in
+
+if TYPE_CHECKING:
+    from stepwave.core.build_graph import Graph
 
 
-def check_references(r: Reading, needs: Needs, variables: Mapping[str, object], *, sound: bool) -> None:
-    """`needs` has every step; with `sound` it is free of cycles, and "upstream" means something."""
-    readers: dict[tuple[str, str], Template] = {}
-    for template in r.templates:
-        for path in _paths(r, template):
-            id = _step_of(path, needs, variables)
-            if id is None:
-                _check_name(r, template, path, needs, variables)
-            elif id not in needs:
-                message = f"there is no step {quoted(id)} to refer to"
-                r.error("unknown-step", message, _place(template, path, 1), r.did_you_mean(id, needs))
-            elif template.step:
-                readers.setdefault((template.step, id), template)
-    if sound:
-        _check_order(r, readers, needs)
+Readers = dict[tuple[str, str], tuple[Reading, Template, str]]
+"""Who reads what: the ids of both, the text, and the id as it is in the file."""
+
+
+def check_references(readings: Iterable[Reading], graph: "Graph", variables: Mapping[str, object]) -> None:
+    """Each reading has the texts of one file. Only where `graph` is free of cycles does "upstream" mean something."""
+    known = {**variables, **dict.fromkeys(_decided(graph))}
+    needs: Needs = {**graph.needs, **{family: tuple(ids) for family, ids in graph.families.items()}}
+    readers: Readers = {}
+    for r in readings:
+        for template in r.templates:
+            for path in _paths(r, template):
+                id = None if path[0] in template.known else _step_of(r, path, needs, known)
+                if id is None:
+                    _check_name(r, template, path, needs, known)
+                elif id not in needs:
+                    message = f"there is no step {quoted(id)} to refer to"
+                    r.error("unknown-step", message, _place(template, path, 1), r.did_you_mean(id, needs))
+                elif template.step:
+                    for one in _of_family(graph, id):
+                        readers.setdefault((template.step, one), (r, template, id))
+    if graph.sound:
+        _check_order(readers, graph)
+
+
+def _of_family(graph: "Graph", id: str) -> Sequence[str]:
+    """The steps that an id stands for; of very many the first and the last one, who wait and are waited for alike."""
+    members = graph.families.get(id, (id,))
+    return members if len(members) <= 100 else (members[0], members[-1])
+
+
+def _decided(graph: "Graph") -> Iterable[str]:
+    """The variables that condition steps set."""
+    for id, ties in graph.ties.items():
+        if ties.decides:
+            yield f"condition_{id}_result"
+            yield f"condition_{id}_triggered_steps"
 
 
 def _paths(r: Reading, template: Template) -> Iterable[Path]:
@@ -36,14 +63,18 @@ def _paths(r: Reading, template: Template) -> Iterable[Path]:
     return () if problems else sorted(text_references(template.text, r.dollar, r.scope.variables))
 
 
-def _step_of(path: Path, needs: Container[str], variables: Container[str]) -> str | None:
+def _step_of(r: Reading, path: Path, needs: Container[str], variables: Container[str]) -> str | None:
     """The step that a path reads: `steps.x`, or `x.output` where no variable is called x."""
     if path[0] == "steps" and len(path) > 1:
-        return path[1]
-    return path[0] if len(path) > 1 and path[0] not in variables and path[0] in needs else None
+        found = step_in(path, 1, r.prefix, needs)
+        return found[0] if found else path[1]
+    found = step_in(path, 0, r.prefix, needs) if len(path) > 1 and path[0] not in variables else None
+    return found[0] if found and found[1] < len(path) else None
 
 
 def _check_name(r: Reading, template: Template, path: Path, needs: Needs, variables: Mapping[str, object]) -> None:
+    if path[0] in template.known:
+        return
     at = 1 if path[0] in VARIABLE_ROOTS and len(path) > 1 else 0
     name = path[at]
     if at == 0 and (name in WORKFLOW_NAMES or (name in _roots and len(path) > 1)):
@@ -76,12 +107,15 @@ def _is_provided_for(r: Reading, template: Template, path: Path) -> bool:
     return True
 
 
-def _check_order(r: Reading, readers: Mapping[tuple[str, str], Template], needs: Needs) -> None:
-    astray = not_upstream(needs, readers)
-    for (step, id), template in readers.items():
-        if (step, id) in astray:
+def _check_order(readers: Readers, graph: "Graph") -> None:
+    astray = not_upstream(graph.needs, readers)
+    told: set[tuple[str, str]] = set()
+    for (step, one), (r, template, id) in readers.items():
+        stages = graph.stages.get(step), graph.stages.get(one)
+        if (step, one) in astray and stages[0] is stages[1] and (step, id) not in told:
+            told.add((step, id))
             message = f"step {quoted(step)} reads what {quoted(id)} brings, but does not wait for it"
-            place = _place(template, ("steps", id), 1)
+            place = _place(template, ("steps", id.removeprefix(r.prefix)), 1)
             r.warning("not-upstream", message, place, f"add {quoted(id)} to `dependsOn`")
 
 

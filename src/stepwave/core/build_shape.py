@@ -1,11 +1,12 @@
 """What a file is: one workflow, a list of steps, a list of workstreams, or several workflows by name."""
 
+from collections.abc import Sequence as List
 from typing import NamedTuple
 
 from stepwave.core import keys
 from stepwave.core.build_workflow import first_key
-from stepwave.core.document import Mapping, Node, Scalar, Sequence, kind
-from stepwave.core.fields import Found, Given, Reading, every, gather, is_empty, one, quoted, text
+from stepwave.core.document import Mapping, Node, Scalar, Sequence, Span, kind
+from stepwave.core.fields import Found, Given, Reading, every, gather, one, quoted, text
 from stepwave.core.fields_many import Word
 
 Item = tuple[Node, Word | None]
@@ -13,18 +14,30 @@ Item = tuple[Node, Word | None]
 
 
 class Sheet(NamedTuple):
-    """A workflow or workstream, its keys sorted by name. `id` is set for a workstream of a list."""
+    """A workflow or workstream, its keys sorted by name. `id` is set for a workstream of a list. `items` are its steps,
+    without those of its phases; `last` those under `finally`."""
 
     mapping: Mapping | None
     found: Found
     items: list[Item]
     id: str = ""
     key: str = ""
+    last: List[Item] = ()
+
+    @property
+    def start(self) -> Span:
+        """Where it begins."""
+        return first_key(self.mapping) if self.mapping else Span(1, 1, 1, 1)
 
     @property
     def is_agent(self) -> bool:
         """Without steps, but with something that an agent is to do."""
-        return not self.items and any(name in self.found for name in ("agent", "tool", "tasks"))
+        return not self.has_steps and any(name in self.found for name in ("agent", "tool", "tasks"))
+
+    @property
+    def has_steps(self) -> bool:
+        """Of its own, in phases or in other files; whether those do have any is told where they are read."""
+        return bool(self.items) or "phases" in self.found or "include" in self.found
 
 
 def sheets_of(r: Reading, root: Node, name: str | None) -> list[Sheet]:
@@ -44,7 +57,7 @@ def sheets_of(r: Reading, root: Node, name: str | None) -> list[Sheet]:
         return []
     sheet = _sheet(r, root) if isinstance(root, Mapping) else Sheet(None, {}, [(item, None) for item in root.items])
     sheet = sheet._replace(key=key)
-    if not sheet.items and not sheet.is_agent:
+    if not sheet.has_steps and not sheet.is_agent:
         _no_steps(r, root)
     if name is not None:
         _check_name(r, sheet, root, name)
@@ -87,7 +100,7 @@ def _check_name(r: Reading, sheet: Sheet, root: Node, name: str) -> None:
 def _sheet(r: Reading, mapping: Mapping) -> Sheet:
     found: Found = {}
     gather(r, mapping, keys.workflow, found)
-    _settle_saga(r, mapping)
+    _refuse_matrix(r, found)
     lists = []
     for given in every(found, "steps"):
         if given.key == "tasks" and not _holds_mappings(given.node):
@@ -98,17 +111,15 @@ def _sheet(r: Reading, mapping: Mapping) -> Sheet:
     for other in lists[1:]:
         message = f"the steps stand under `{lists[0].key}` already, and again under `{other.key}`"
         r.error("conflicting-keys", message, other.span, "put them all into one list")
-    items = _items(r, lists[0]) if lists else _of_phases(mapping)
-    return Sheet(mapping, found, items)
+    items = items_of(r, lists[0]) if lists else []
+    return Sheet(mapping, found, items, last=items_of(r, found["finally"]) if "finally" in found else ())
 
 
-def _settle_saga(r: Reading, mapping: Mapping) -> None:
-    saga = mapping.get("saga")
-    if isinstance(saga, Mapping):
-        enabled = saga.get("enabled")
-        off = isinstance(enabled, Scalar) and enabled.value is False
-        if not off and not is_empty(saga):
-            r.later("saga", mapping.keys["saga"])
+def _refuse_matrix(r: Reading, found: Found) -> None:
+    """It would multiply a whole workflow, which nothing here does."""
+    for given in every(found, "matrix"):
+        message = f"`{given.key}` belongs to a step: a whole workflow cannot be multiplied"
+        r.error("misplaced-key", message, given.span, "put it on the step that is to run for each combination")
 
 
 def _holds_mappings(node: Node) -> bool:
@@ -116,7 +127,8 @@ def _holds_mappings(node: Node) -> bool:
     return isinstance(node, Mapping) or (isinstance(node, Sequence) and any(isinstance(n, Mapping) for n in node.items))
 
 
-def _items(r: Reading, given: Given) -> list[Item]:
+def items_of(r: Reading, given: Given) -> list[Item]:
+    """The steps in a list, or in a mapping from ids to steps."""
     if isinstance(given.node, Sequence):
         return [(item, None) for item in given.node.items]
     if isinstance(given.node, Mapping):
@@ -124,17 +136,6 @@ def _items(r: Reading, given: Given) -> list[Item]:
         return [(n, (key, named[key])) for key, n in given.node.items() if not key.startswith(("_", "x-"))]
     r.error("wrong-type", f"`{given.key}` must be a list of steps, not {kind(given.node)}", given.node.span)
     return []
-
-
-def _of_phases(mapping: Mapping) -> list[Item]:
-    """The steps of all phases, so that they are checked although phases cannot be run yet."""
-    phases = mapping.get("phases")
-    found: list[Item] = []
-    for phase in phases.items if isinstance(phases, Sequence) else ():
-        steps = phase.get("steps") if isinstance(phase, Mapping) else None
-        if isinstance(steps, Sequence):
-            found += [(item, None) for item in steps.items if isinstance(item, Mapping)]
-    return found
 
 
 # --- several by name -------------------------------------------------------------------------------------------------
@@ -180,7 +181,7 @@ def _workstreams(r: Reading, root: Sequence, name: str | None) -> list[Sheet]:
         sheet = sheet._replace(id=one(r, sheet.found, "id", text) or "")
         if "id" not in sheet.found:
             r.error("missing-key", "a workstream needs an `id`", first_key(item))
-        if not sheet.items and not sheet.is_agent:
+        if not sheet.has_steps and not sheet.is_agent:
             _no_steps(r, item)
         sheets.append(sheet)
     if name is None:

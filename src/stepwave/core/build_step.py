@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from stepwave.core import keys
-from stepwave.core.build_command import Shell, Work, agent_work, nothing, script_work, stdin_of
+from stepwave.core.build_command import Shell, Work, nothing, script_work, stdin_of
 from stepwave.core.build_failure import failure_of
-from stepwave.core.build_retry import retry_of
+from stepwave.core.build_limits import idle_of, limits_of, stop_of
+from stepwave.core.build_pools import fan_pool, resources_of
+from stepwave.core.build_retry import Breaker, breaker_key, breaker_of, own_breaker, retry_of
 from stepwave.core.document import Mapping, Node, Scalar, Span, kind
 from stepwave.core.fields import (
     Found,
@@ -20,7 +22,6 @@ from stepwave.core.fields import (
     Reading,
     Template,
     bad_expression,
-    conflict,
     count,
     every,
     flag,
@@ -32,11 +33,15 @@ from stepwave.core.fields import (
     whole,
     wrong_type,
 )
-from stepwave.core.fields_many import Env, Word, claims, environment, exit_codes, template, words
-from stepwave.core.fields_units import duration, size
-from stepwave.core.model import Limits, Retry, Stdin, Step, StepType, StopRule
+from stepwave.core.fields_many import Env, Word, environment, exit_codes, template, words
+from stepwave.core.fields_units import duration
+from stepwave.core.model import AcceptanceTest, Branch, Retry, Stage, Stdin, Step, StepType, Value
 from stepwave.core.model import nothing as empty
 from stepwave.core.scope import ExpressionError
+
+if TYPE_CHECKING:
+    from stepwave.core.build_stages import Saga
+    from stepwave.core.profiles import Own
 
 MAX_ID = 200
 once = Retry()
@@ -54,12 +59,23 @@ class Defaults(NamedTuple):
     shell: Shell | None = None
     isolate_errors: bool = True
     continue_on_error: bool = False
+    exclusive: bool = False
+    """No other step beside them: `parallel_ok: false` of a workstream."""
+    pool: str | None = None
+    """One unit of it is taken by all: `conflict_group` of a workstream."""
+    breaker: Breaker = own_breaker
+    saga: "Saga | None" = None
+    profiles: "Own" = empty
+    """What agents and tools are carried out by, as the file says."""
 
 
 class Draft(NamedTuple):
-    """A step after the first pass. `kind` is its type, of which two are not built; `name` as other steps may call it.
+    """A step after the first pass. `kind` is its type; `name` as other steps may call it.
 
-    `needs` and `targets` (of a condition) are as written; `scope` is the prefix that its workstream gives to ids.
+    `needs` and `targets` (of a condition, if true and if false) are as written; `scope` is the prefix that its
+    workstream or file gives to ids. `phase` is the id of its phase. Of a matrix or a `forEach` there are many: `family`
+    is the id in the file, `bindings` what its names stand for; `for_each` is the text of a list that is known only
+    during the run, `sources` what of it are steps.
     """
 
     id: str
@@ -68,9 +84,29 @@ class Draft(NamedTuple):
     kind: str
     found: Found
     defaults: Defaults
+    r: Reading
     scope: str = ""
     needs: Sequence[Word] = ()
-    targets: Sequence[Word] = ()
+    targets: tuple[Sequence[Word], Sequence[Word]] = ((), ())
+    stage: Stage = Stage.MAIN
+    phase: str = ""
+    family: str = ""
+    bindings: Map[str, Value] = empty
+    for_each: str | None = None
+    sources: Sequence[tuple[str, ...]] = ()
+
+
+class Ties(NamedTuple):
+    """What a step is tied to: the ids it needs, those it leads to as a condition, the pools of its groups."""
+
+    needs: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    decides: bool = False
+    on_true: tuple[str, ...] = ()
+    on_false: tuple[str, ...] = ()
+
+
+untied = Ties()
 
 
 # --- first pass ------------------------------------------------------------------------------------------------------
@@ -81,28 +117,42 @@ def draft(r: Reading, node: Node, key: Word | None, defaults: Defaults, scope: s
     if not isinstance(node, Mapping):
         r.error("wrong-type", f"a step must be a mapping, not {kind(node)}", node.span)
         return None
-    calls = "function" in node.entries or _written(node.get("type")) == "function"
     found: Found = {}
-    gather(r, node, keys.function_step if calls else keys.step, found)
-    _settle_inputs(r, node)
+    gather(r, node, _table(r, node), found)
     id, name, span = _identity(r, node, key, found)
     meant = _kind(r, id, span, found)
-    targets = []
+    _settle_inputs(r, node, meant, found)
+    targets: tuple[Sequence[Word], Sequence[Word]] = ((), ())
     if meant == "condition":
-        targets = [target for side in ("onTrue", "onFalse") for target in one(r, found, side, words) or ()]
+        targets = one(r, found, "onTrue", words) or (), one(r, found, "onFalse", words) or ()
     needs = one(r, found, "needs", words) or ()
-    return Draft(scope + id, name, span, meant, found, defaults, scope, needs, targets)
+    return Draft(scope + id, name, span, meant, found, defaults, r, scope, needs, targets)
 
 
 def _written(node: Node | None) -> str:
     return node.text if isinstance(node, Scalar) else ""
 
 
-def _settle_inputs(r: Reading, node: Mapping) -> None:
+def _table(r: Reading, node: Mapping) -> keys.Keys:
+    """Only a function, and a plugin, knows what its `config` holds."""
+    written = _written(node.get("type"))
+    if r.means.kinds is not None and written and written not in _kinds and written in r.means.kinds.names:
+        return keys.plugin_step
+    calls = "function" in node.entries or written == "function"
+    if not calls and not written and not node.entries.keys().isdisjoint(("module", "action")):
+        calls = node.entries.keys().isdisjoint(("command", "cmd", "run", "script", "agent", "tool", "expression"))
+    return keys.function_step if calls else keys.step
+
+
+def _settle_inputs(r: Reading, node: Mapping, meant: str, found: Found) -> None:
     """`inputs` as a list names files; as a mapping it is what an agent is given."""
     inputs = node.get("inputs")
-    if inputs is not None and not isinstance(inputs, Mapping) and not is_empty(inputs):
+    if inputs is None or is_empty(inputs):
+        return
+    if not isinstance(inputs, Mapping):
         r.later("inputs", node.keys["inputs"])
+    elif meant == "agent" and "parameters" not in found:
+        found["parameters"] = Given("inputs", inputs, node.keys["inputs"])
 
 
 def _identity(r: Reading, node: Mapping, key: Word | None, found: Found) -> tuple[str, str, Span]:
@@ -153,6 +203,8 @@ _signs = {
     "agent": "agent",
     "tool": "agent",
     "tasks": "agent",
+    "module": "function",
+    "action": "function",
 }
 
 
@@ -160,50 +212,59 @@ def _kind(r: Reading, id: str, span: Span, found: Found) -> str:
     """The type that is written, or the one that the keys speak of. `noop` after an error: the rest is still checked."""
     if "type" in found:
         written = one(r, found, "type", text)
-        if written in _kinds:
+        known = (*_kinds, *r.means.kinds.names) if r.means.kinds else _kinds
+        if written in known:
             return str(written)
         if written is not None:
-            help = r.did_you_mean(written, _kinds) or "write one of script, agent, condition, function and noop"
+            help = r.did_you_mean(written, known) or f"write one of {', '.join(known[:20])}"
             message = f"step {quoted(id)} is of type {quoted(written)}, which does not exist"
             r.error("unknown-step-type", message, found["type"].node.span, help)
         return "noop"
     for sign, meaning in _signs.items():
         if sign in found:
             return meaning
-    if "module" in found or "action" in found:
-        given = found.get("module") or found["action"]
-        message = f"step {quoted(id)} calls a `module` and an `action`, which stepwave cannot run"
-        r.error("unknown-step-type", message, given.span, "write what to run as `command:` or `run:`")
-    else:
-        message = f"step {quoted(id)} does not say what to do"
-        r.error("missing-key", message, span, "give it a `run`, a `command`, an `agent`, or `type: noop`")
+    message = f"step {quoted(id)} does not say what to do"
+    r.error("missing-key", message, span, "give it a `run`, a `command`, an `agent`, or `type: noop`")
     return "noop"
 
 
 # --- second pass -----------------------------------------------------------------------------------------------------
 
 
-def build_step(r: Reading, draft: Draft, needs: tuple[str, ...], pools: Map[str, int]) -> Step:
+def build_step(r: Reading, draft: Draft, ties: Ties, pools: Map[str, int]) -> Step:
     """The whole step. `pools` are those that it may take from, implicit ones included."""
     found, defaults = draft.found, draft.defaults
     work = _work(r, draft)
     policy, tolerant = failure_of(r, found, defaults.continue_on_error)
     isolate = one(r, found, "isolateErrors", flag)
+    if "lenient" in found and draft.kind != "condition":
+        given = found["lenient"]
+        r.warning("ignored-key", f"`{given.key}` is for condition steps", given.span, "put it on the step itself")
     parallel, beside = one(r, found, "parallel", flag), one(r, found, "parallelOk", flag)
     timeout = one(r, found, "timeout", duration)
+    timeout = work.timeout_s if timeout is None else timeout
     description = one(r, found, "description", text) or ""
-    return Step(
+    step = Step(
         id=draft.id,
         place=r.document.place(draft.span),
         name=_title(r, found, description) or draft.id,
-        type=_types.get(draft.kind, StepType.NOOP),
+        type=_type(draft, work),
         argv=work.argv,
         script=work.script,
         agent=work.agent,
-        cwd=_cwd(r, draft),
-        env=_env(r, draft),
+        function=work.function,
+        cwd=_cwd(r, draft, work),
+        env=_env(r, draft, work),
         stdin=_stdin(r, draft, work),
-        needs=needs,
+        branch=_branch(r, draft, ties) if draft.kind == "condition" else None,
+        for_each=draft.for_each,
+        family=draft.family,
+        bindings=draft.bindings,
+        stage=draft.stage,
+        base=r.base,
+        scope=draft.scope,
+        dollar=r.dollar,
+        needs=ties.needs,
         condition=one(r, found, "condition", partial(_condition, step=draft.id)) or None,
         timeout_s=(defaults.timeout_s if timeout is None else timeout) or None,
         retry=retry_of(r, found, defaults.retry),
@@ -212,18 +273,40 @@ def build_step(r: Reading, draft: Draft, needs: tuple[str, ...], pools: Map[str,
         on_failure=policy,
         isolate_errors=defaults.isolate_errors if isolate is None else isolate,
         shielded=isolate is True,
-        exclusive=parallel is False or beside is False,
-        max_concurrency=one(r, found, "maxConcurrency", count),
-        resources=_resources(r, found, pools),
+        exclusive=parallel is False or beside is False or defaults.exclusive,
+        max_concurrency=None if fan_pool(draft) else one(r, found, "maxConcurrency", count),
+        resources=resources_of(r, draft, ties, pools),
         priority=one(r, found, "priority", _priority) or 0,
         estimate_s=one(r, found, "estimate", duration),
-        stop=_stop(r, found),
-        limits=_limits(r, found),
+        stop=stop_of(r, found),
+        limits=limits_of(r, found),
+        idle_s=idle_of(r, found),
+        tests=_tests(r, found),
+        breaker=_breaker(r, draft),
+        success_pattern=work.success_pattern,
+        failure_pattern=work.failure_pattern,
         description=description,
     )
+    return step if "compensation" not in found else _with_undo(r, draft, step)
 
 
-_types = {"script": StepType.SCRIPT, "agent": StepType.AGENT}
+def _with_undo(r: Reading, draft: Draft, step: Step) -> Step:
+    from stepwave.core.build_stages import with_undo
+
+    saga, own = draft.defaults.saga, (draft.family or draft.id).removeprefix(draft.scope)
+    return with_undo(r, draft.found, step, draft.defaults.shell, wanted=saga is None or saga.undoes(own))
+
+
+def _type(draft: Draft, work: Work) -> StepType:
+    """What has a command is carried out by it, whatever it was called in the file."""
+    if draft.for_each is not None:
+        return StepType.FAN_OUT
+    if draft.kind == "agent":
+        return StepType.SCRIPT if work.argv else StepType.AGENT
+    return _types.get(draft.kind, StepType.SCRIPT)
+
+
+_types = {"noop": StepType.NOOP, "condition": StepType.CONDITION}
 _priority = partial(whole, least=-(2**31))
 
 
@@ -231,19 +314,36 @@ def _work(r: Reading, draft: Draft) -> Work:
     if draft.kind == "script":
         return script_work(r, draft.id, draft.span, draft.found, draft.defaults.shell)
     if draft.kind == "agent":
-        return agent_work(r, draft.id, draft.span, draft.found)
-    if draft.kind in ("condition", "function"):
-        given = draft.found.get("type") or draft.found.get("expression") or draft.found["function"]
-        r.later(f"type: {draft.kind}", given.node.span if given.key == "type" else given.span)
-        missing = {"condition": "expression", "function": "function"}[draft.kind]
-        if missing not in draft.found:
-            r.error("missing-key", f"step {quoted(draft.id)} of type {draft.kind} needs `{missing}`", draft.span)
-        return nothing
+        from stepwave.core.build_agent import agent_work
+
+        return agent_work(r, draft.id, draft.span, draft.found, draft.defaults.profiles)
+    if draft.kind == "function":
+        from stepwave.core.build_function import function_work
+
+        return function_work(r, draft.id, draft.span, draft.found)
+    if r.means.kinds is not None and draft.kind not in _kinds:
+        from stepwave.core.build_plugin import plugin_work
+
+        return plugin_work(r, draft.id, r.means.kinds, draft.found)
     for key in ("command", "run", "args"):
         for given in every(draft.found, key):
-            if "type" in draft.found and _written(draft.found["type"].node) == "noop":
-                r.warning("ignored-key", f"`{given.key}` has no effect in a step of type noop", given.span)
+            if draft.kind == "condition" or ("type" in draft.found and _written(draft.found["type"].node) == "noop"):
+                r.warning("ignored-key", f"`{given.key}` has no effect in a step of type {draft.kind}", given.span)
     return nothing
+
+
+def _branch(r: Reading, draft: Draft, ties: Ties) -> Branch | None:
+    """What a condition step asks, and whom it sends on."""
+    from stepwave.core.build_rule import rule_of
+
+    if "expression" not in draft.found:
+        message = f"step {quoted(draft.family or draft.id)} of type condition needs `expression`"
+        r.error("missing-key", message, draft.span, "write what is to be decided: `expression: env.BRANCH == 'main'`")
+    rule = one(r, draft.found, "expression", partial(rule_of, step=draft.id))
+    lenient = one(r, draft.found, "lenient", flag)
+    tolerant = one(r, draft.found, "continueOnError", flag)
+    said = draft.defaults.continue_on_error if lenient is None and tolerant is None else bool(lenient or tolerant)
+    return Branch(rule, ties.on_true, ties.on_false, said) if rule else None
 
 
 def _title(r: Reading, found: Found, description: str) -> str:
@@ -251,23 +351,48 @@ def _title(r: Reading, found: Found, description: str) -> str:
     return name if name else description.strip().partition("\n")[0]
 
 
-def _cwd(r: Reading, draft: Draft) -> str:
+def _breaker(r: Reading, draft: Draft) -> str:
+    """What cleans up runs whatever has failed before."""
+    breaker = breaker_of(r, draft.found, draft.defaults.breaker)
+    return "" if draft.stage is Stage.FINALLY else breaker_key(breaker, draft.phase, draft.scope)
+
+
+def _cwd(r: Reading, draft: Draft, work: Work) -> str:
     cwd = one(r, draft.found, "cwd", text)
     if not cwd:
-        return draft.defaults.cwd
+        return work.cwd or draft.defaults.cwd
     template(r, draft.id, cwd, draft.found["cwd"].node)
     return cwd
 
 
-def _env(r: Reading, draft: Draft) -> Map[str, str | None]:
+def _env(r: Reading, draft: Draft, work: Work) -> Map[str, str | None]:
+    """Each layer over the one before: `defaults`, the profile's, `dotenv`, the step's own."""
     own: Env | None = one(r, draft.found, "env", partial(environment, step=draft.id))
-    return {**draft.defaults.env, **own} if own else draft.defaults.env
+    if not own and not work.env and "dotenv" not in draft.found:
+        return draft.defaults.env
+    return {**draft.defaults.env, **(work.env or empty), **_dotenv(r, draft.found), **(own or empty)}
+
+
+def _dotenv(r: Reading, found: Found) -> Map[str, str | None]:
+    if "dotenv" not in found:
+        return empty
+    from stepwave.core.dotenv import dotenv_of, literals
+
+    return literals(dotenv_of(r, found), dollar=r.dollar)
+
+
+def _tests(r: Reading, found: Found) -> tuple[AcceptanceTest, ...]:
+    if "tests" not in found:
+        return ()
+    from stepwave.core.build_tests import tests_of
+
+    return tests_of(r, found)
 
 
 def _stdin(r: Reading, draft: Draft, work: Work) -> Stdin | None:
     if "stdin" in draft.found:
         return one(r, draft.found, "stdin", partial(stdin_of, step=draft.id))
-    return Stdin(text=work.prompt) if work.prompt is not None else None
+    return work.stdin
 
 
 def _condition(r: Reading, given: Given, step: str) -> str | None:
@@ -289,67 +414,3 @@ def _condition(r: Reading, given: Given, step: str) -> str | None:
     if paths:
         r.templates.append(Template(step, node.value, node, paths=tuple(sorted(paths))))
     return node.value
-
-
-# --- resources and limits --------------------------------------------------------------------------------------------
-
-
-def conflict_pool(r: Reading, found: Found) -> str | None:
-    """The pool of one unit that a `conflict_group` stands for."""
-    group = one(r, found, "conflictGroup", text)
-    return f"conflict:{group}" if group else None
-
-
-def _resources(r: Reading, found: Found, pools: Map[str, int]) -> tuple[tuple[str, int], ...]:
-    if "resource" not in found and "conflictGroup" not in found:
-        return ()
-    taken: dict[str, int] = {}
-    for name, units, span in one(r, found, "resource", claims) or ():
-        if name not in pools:
-            help = r.did_you_mean(name, pools) or "declare it under `parallel.resources`"
-            r.error("unknown-resource", f"there is no resource {quoted(name)}", span, help)
-            continue
-        taken[name] = taken.get(name, 0) + units
-        if taken[name] > pools[name]:
-            message = f"the step takes {taken[name]} of {quoted(name)}, which has only {pools[name]}"
-            r.error("out-of-range", message, span)
-    group = conflict_pool(r, found)
-    return (*taken.items(), (group, 1)) if group else tuple(taken.items())
-
-
-def _stop(r: Reading, found: Found) -> StopRule:
-    if "kill.signal" not in found and "kill.grace" not in found:
-        return _term
-    grace = one(r, found, "kill.grace", duration)
-    signal = one(r, found, "kill.signal", _signal)
-    return StopRule(signal or _term.signal, _term.grace_s if grace is None else grace)
-
-
-def _signal(r: Reading, given: Given) -> str | None:
-    value = text(r, given)
-    if value is None:
-        return None
-    name = value.upper().removeprefix("SIG")
-    if name in keys.signals:
-        return name
-    help = r.did_you_mean(name, keys.signals) or "write TERM, INT, HUP, QUIT or KILL"
-    r.error("bad-value", f"`{given.key}` is {quoted(value)}, which is no signal", given.node.span, help)
-    return None
-
-
-def _limits(r: Reading, found: Found) -> Limits:
-    if _limited.isdisjoint(found):
-        return _none
-    memory, megabytes = one(r, found, "limits.memory", size), one(r, found, "memoryLimitMb", count)
-    if memory is not None and megabytes is not None and memory != megabytes << 20:
-        conflict(r, found["limits.memory"], found["memoryLimitMb"])
-    cpu = one(r, found, "limits.cpuTime", duration)
-    return Limits(
-        memory_bytes=memory if megabytes is None else megabytes << 20,
-        cpu_s=max(1, -int(-cpu // 1)) if cpu else None,
-        open_files=one(r, found, "limits.openFiles", count),
-    )
-
-
-_none, _term = Limits(), StopRule()
-_limited = frozenset(("limits.memory", "memoryLimitMb", "limits.cpuTime", "limits.openFiles"))

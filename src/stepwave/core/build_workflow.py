@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable
 from collections.abc import Mapping as Map
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from stepwave.core import keys
 from stepwave.core.build_command import shell_choice
 from stepwave.core.build_failure import failure_policy
-from stepwave.core.build_retry import retry_of
+from stepwave.core.build_retry import breaker_of, own_breaker, retry_of
 from stepwave.core.build_step import MAX_ID, Defaults, once
 from stepwave.core.diagnostics import Place
 from stepwave.core.dialects import Family
@@ -28,27 +28,38 @@ from stepwave.core.fields import (
     width,
     wrong_type,
 )
-from stepwave.core.fields_many import environment, pools, template
+from stepwave.core.fields_many import Env, environment, pools, template
 from stepwave.core.fields_units import duration
 from stepwave.core.model import Dialect, FailurePolicy, Scheduling, Value, Workflow
+from stepwave.core.model import nothing as empty
 from stepwave.core.scope import Values
+
+if TYPE_CHECKING:
+    from stepwave.core.build_stages import Saga
+    from stepwave.core.profiles import Own
 
 
 def read_workflow(
-    r: Reading, found: Found, variables: Map[str, Value], family: Family, place: Place, called: str | None
+    r: Reading,
+    found: Found,
+    variables_in: Callable[[Values], dict[str, Value]],
+    family: Family,
+    place: Place,
+    called: str | None,
 ) -> Workflow:
-    """The workflow without its steps. `variables` come from outside and win; `called` is the name under which it
-    stands, for one that has none of its own.
+    """The workflow without its steps. `variables_in` gives all variables that there are, from wherever they come, where
+    that scope answers for what is no variable; `called` is the name under which the workflow stands, for one that has
+    none of its own.
 
     From here on `r.scope` knows the variables and the environment of the file.
     """
-    variables = {**(one(r, found, "variables", _values) or {}), **variables}
-    r.scope = Values(variables=variables, env=r.scope.env)
-    env = one(r, found, "env", environment) or {}
+    plain, env = environment_of(r, found)
     version = _version(r, found, family.dialect)
-    id, name = _identity(r, found, called)
+    id, name = identity(r, found, called)
     about: dict[str, Value] = {"id": id, "name": name, "version": version}
-    r.scope = Values(variables=variables, env={**r.scope.env, **_plain_values(env)}, workflow=about)
+    scope = r.scope._replace(variables=empty, env={**r.scope.env, **plain}, workflow=about)
+    variables = variables_in(scope)
+    r.scope = scope._replace(variables=variables)
     return Workflow(
         id=id,
         place=place,
@@ -66,13 +77,31 @@ def read_workflow(
         scheduling=one(r, found, "scheduling", _scheduling) or Scheduling.EAGER,
         on_failure=_policy(r, found) or FailurePolicy.ABORT,
         rate_limit_s=one(r, found, "rateLimit", duration) or 0.0,
+        adaptive=one(r, found, "adaptive", flag) is True,
+        rollback_parallel="saga.order" in found and _is_rolled_back_at_once(r, found),
     )
+
+
+def environment_of(r: Reading, found: Found) -> tuple[dict[str, str], Env]:
+    """What `dotenv` and `env` say: the values that are known now, and all of them as they are to be filled in."""
+    env = one(r, found, "env", environment) or {}
+    if "dotenv" not in found:
+        return plain_values(env), env
+    from stepwave.core.dotenv import dotenv_of, literals
+
+    files = dotenv_of(r, found)
+    below = {name: value for name, value in files.items() if name not in env}
+    return {**below, **plain_values(env)}, {**literals(files, dollar=r.dollar), **env}
+
+
+def _is_rolled_back_at_once(r: Reading, found: Found) -> bool:
+    from stepwave.core.build_stages import is_rolled_back_at_once
+
+    return is_rolled_back_at_once(r, found)
 
 
 def _width(r: Reading, found: Found, family: Family) -> int | None:
     """Steps at a time; None is auto. A plan that does not say runs one by one."""
-    if one(r, found, "adaptive", flag):
-        r.later(found["adaptive"].key, found["adaptive"].span)
     if "maxConcurrency" in found:
         return one(r, found, "maxConcurrency", width) or None
     return 1 if family.plan else None
@@ -92,17 +121,38 @@ def read_defaults(r: Reading, found: Found) -> Defaults:
         shell=one(r, found, "defaults.shell", shell_choice),
         isolate_errors=isolate is not False,
         continue_on_error=one(r, found, "continueOnError", flag) or False,
+        breaker=breaker_of(r, found, own_breaker),
+        saga=None if _sagas.isdisjoint(found) else _saga(r, found),
+        profiles=_profiles(r, found),
     )
 
 
-def _values(r: Reading, given: Given) -> dict[str, Value] | None:
+_sagas = frozenset(("saga.enabled", "saga.steps", "compensation"))
+
+
+def _saga(r: Reading, found: Found) -> "Saga":
+    from stepwave.core.build_stages import saga_of
+
+    return saga_of(r, found)
+
+
+def _profiles(r: Reading, found: Found) -> "Own":
+    if "agents" not in found and "tools" not in found:
+        return empty
+    from stepwave.core.profiles import own_profiles
+
+    return own_profiles(r, found)
+
+
+def values(r: Reading, given: Given) -> dict[str, Value] | None:
+    """Names and whatever they stand for."""
     if not isinstance(given.node, Mapping):
         wrong_type(r, given, "a mapping from names to values")
         return None
     return cast("dict[str, Value]", plain(given.node))
 
 
-def _plain_values(env: Map[str, str | None]) -> dict[str, str]:
+def plain_values(env: Map[str, str | None]) -> dict[str, str]:
     """Values that hold no reference of their own: others are known only when a step starts."""
     return {name: value for name, value in env.items() if value is not None and "{{" not in value}
 
@@ -123,7 +173,7 @@ def _version(r: Reading, found: Found, dialect: Dialect) -> str:
 _id = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
 
-def _identity(r: Reading, found: Found, called: str | None) -> tuple[str, str]:
+def identity(r: Reading, found: Found, called: str | None) -> tuple[str, str]:
     """Id and name. Without an id the name is made into one, without both what it is called, or the file's name."""
     id, name = one(r, found, "id", text), one(r, found, "name", text)
     if id is not None and (not _id.match(id) or len(id) > MAX_ID):
@@ -189,8 +239,8 @@ def metadata_of(r: Reading, mapping: Mapping | None, found: Found) -> dict[str, 
     """`metadata`, and every key that means nothing here but something to somebody."""
     if mapping is None:
         return {}
-    passive = {key: node for key, node in mapping.entries.items() if key in keys.workflow.passive and key != "$schema"}
-    given = one(r, found, "metadata", _values) or {}
+    passive = {key: node for key, node in mapping.entries.items() if key in keys.passed_on}
+    given = one(r, found, "metadata", values) or {}
     return {**cast("dict[str, Value]", {key: plain(node) for key, node in passive.items()}), **given}
 
 

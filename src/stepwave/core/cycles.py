@@ -75,6 +75,21 @@ def not_upstream(needs: Needs, pairs: Iterable[tuple[str, str]]) -> set[tuple[st
     return missing
 
 
+def upstream(needs: Needs, bit_of: Mapping[str, int]) -> dict[str, int]:
+    """The bits of all that each id needs, directly or not; an id without a bit is not told. Free of cycles only."""
+    return _above(needs, in_order(needs), bit_of)
+
+
+def turned(needs: Needs) -> dict[str, tuple[str, ...]]:
+    """Every arrow the other way round: who is needed by whom."""
+    found: dict[str, list[str]] = {id: [] for id in needs}
+    for id, targets in needs.items():
+        for target in targets:
+            if target in found:
+                found[target].append(id)
+    return {id: tuple(ids) for id, ids in found.items()}
+
+
 def _above(needs: Needs, order: list[str], bit_of: Mapping[str, int]) -> dict[str, int]:
     above: dict[str, int] = {}
     for id in order:

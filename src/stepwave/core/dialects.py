@@ -42,7 +42,7 @@ def family_of(root: Node) -> Family:
         return Family(dialect, _units[dialect], plan or dialect is Dialect.PLAN)
     camel = snake = False
     marked = plan
-    for mapping in _speaking(root):
+    for mapping in speaking(root):
         names = mapping.entries.keys()
         camel = camel or not names.isdisjoint(camel_marks) or isinstance(mapping.get("parallel"), Mapping)
         snake = snake or not names.isdisjoint(snake_marks)
@@ -51,13 +51,13 @@ def family_of(root: Node) -> Family:
     return Family(dialect, None if camel and dialect is not Dialect.CAMEL else _units[dialect], plan)
 
 
-def _speaking(root: Node) -> Iterator[Mapping]:
+def speaking(root: Node) -> Iterator[Mapping]:
     """The mappings whose keys tell: of the workflow, of each step and of its `config`."""
     for mapping in _workflows(root):
         yield mapping
-        for holder in (mapping, *_mappings(mapping.get("phases"))):
-            for key in step_lists:
-                for step in _mappings(holder.get(key)):
+        for holder in (mapping, *mappings_in(mapping.get("phases"))):
+            for key in (*step_lists, "finally"):
+                for step in mappings_in(holder.get(key)):
                     yield step
                     config = step.get("config")
                     if isinstance(config, Mapping):
@@ -67,16 +67,17 @@ def _speaking(root: Node) -> Iterator[Mapping]:
 def _workflows(root: Node) -> Iterator[Mapping]:
     if isinstance(root, Mapping):
         yield root
-        yield from _mappings(root.get("workflows"))
+        yield from mappings_in(root.get("workflows"))
     elif isinstance(root, Sequence):
-        for item in _mappings(root):
+        for item in mappings_in(root):
             yield item
             config = item.get("config")
             if isinstance(config, Mapping):
                 yield config
 
 
-def _mappings(node: Node | None) -> Iterator[Mapping]:
+def mappings_in(node: Node | None) -> Iterator[Mapping]:
+    """The mappings among the items of a list, or the values of a mapping."""
     items = node.items if isinstance(node, Sequence) else node.entries.values() if isinstance(node, Mapping) else ()
     for item in items:
         if isinstance(item, Mapping):
