@@ -19,7 +19,7 @@ HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.
 
 
 def test_the_names_that_are_promised() -> None:
-    assert stepwave.__all__ == ["Loaded", "Summary", "__version__", "load", "plan", "run", "validate"]
+    assert stepwave.__all__ == ["Command", "Loaded", "Summary", "__version__", "load", "plan", "run", "validate"]
     for name in stepwave.__all__:
         assert getattr(stepwave, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'unload'"):
@@ -222,7 +222,7 @@ def test_a_folder_of_workflows(tmp_path: Path) -> None:
 
 
 def test_a_workflow_that_asks_for_more_than_this_version_can_is_not_run_without_it(tmp_path: Path) -> None:
-    path = flow(tmp_path, "{steps: [{id: a, run: touch ran, matrix: {n: [1, 2]}}]}")
+    path = flow(tmp_path, "{steps: [{id: a, run: touch ran, secrets: [TOKEN]}]}")
     loaded = stepwave.load(path)
     assert loaded.workflow is not None
     refused = [stepwave.run(path), stepwave.run(loaded.workflow), api.run_plan(stepwave.plan(loaded.workflow))]

@@ -11,10 +11,11 @@ The functions are those of `stepwave.api`; importing this package imports none o
 TYPE_CHECKING = False  # the helper processes import this package, and typing costs a third of their start
 if TYPE_CHECKING:
     from stepwave.api import Loaded, load, plan, run, validate
+    from stepwave.core.means import Command
     from stepwave.core.summary import Summary
 
 __version__ = "0.1.0"
-__all__ = ["Loaded", "Summary", "__version__", "load", "plan", "run", "validate"]
+__all__ = ["Command", "Loaded", "Summary", "__version__", "load", "plan", "run", "validate"]
 
 
 def __getattr__(name: str) -> object:
@@ -22,6 +23,10 @@ def __getattr__(name: str) -> object:
         from stepwave.core.summary import Summary
 
         return Summary
+    if name == "Command":
+        from stepwave.core.means import Command
+
+        return Command
     if name in __all__:
         from stepwave import api
 

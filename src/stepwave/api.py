@@ -11,113 +11,66 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from stepwave.core.diagnostics import Diagnostic, Place, Severity, did_you_mean, error, has_errors, in_order
-from stepwave.core.model import Value, Workflow
+from stepwave.core.diagnostics import Diagnostic, Severity, has_errors
+from stepwave.core.model import Workflow
+from stepwave.loading import (
+    Listed,
+    Loaded,
+    Variables,
+    check_folder,
+    list_workflows,
+    load,
+    locate,
+    workflow_files,
+)
 
 if TYPE_CHECKING:
-    from stepwave.core.document import Document
     from stepwave.core.plan import Plan
+    from stepwave.core.scope import Files
     from stepwave.core.summary import StepResult, Summary
     from stepwave.edge.local.zygote import Zygote
-    from stepwave.engine import Listener
+    from stepwave.engine import Inbox, Launcher, Listener
 
-Variables = Mapping[str, Value]
-
-
-class Loaded(NamedTuple):
-    """What came of a file. `workflow` is None exactly when `diagnostics` holds an error; `text` is for excerpts."""
-
-    path: str
-    text: str
-    workflow: Workflow | None
-    diagnostics: tuple[Diagnostic, ...]
-
-    @property
-    def ok(self) -> bool:
-        return self.workflow is not None
-
+__all__ = [
+    "Listed",
+    "Loaded",
+    "board",
+    "check_folder",
+    "cpu_count",
+    "dry_run",
+    "event_file",
+    "lines",
+    "list_workflows",
+    "load",
+    "locate",
+    "log_end",
+    "log_tail",
+    "plan",
+    "refusals",
+    "result_document",
+    "run",
+    "run_plan",
+    "schema_text",
+    "start_early",
+    "validate",
+    "workflow_files",
+]
 
 # --- path → Workflow -----------------------------------------------------------------------------------
 
 
-def load(
+def validate(
     path: str | os.PathLike[str],
     *,
-    variables: Variables | None = None,
-    environ: Mapping[str, str] | None = None,
-    name: str | None = None,
     strict: bool = False,
-) -> Loaded:
-    """Read a workflow file; `-` is standard input.
-
-    `variables` override the file's, `environ` (default: this process's) answers `env.X`, `name` picks one of a file
-    with `workflows:`, `strict` turns unknown keys into errors. Never raises for a bad file: see `Loaded.diagnostics`.
-    """
-    from stepwave.core.build import Inputs, build
-    from stepwave.core.parse import parse
-    from stepwave.edge.files import CannotRead, folder_of, read_bytes
-
-    path = os.fspath(path)
-    try:
-        data = read_bytes(path)
-        folder = str(folder_of(path))
-    except CannotRead as problem:
-        return Loaded(path, "", None, (_unreadable(path, str(problem)),))
-    document, found = parse(data, path)
-    if document is None:
-        return Loaded(path, data.decode("utf-8", "replace"), None, tuple(in_order(found)))
-    inputs = Inputs(
-        environ=os.environ if environ is None else environ, variables=variables or {}, folder=folder, name=name
-    )
-    workflow, built = build(document, inputs, strict=strict)
-    found = in_order([*found, *built, *_schema_findings(document, built)])
-    if workflow is None or has_errors(found):
-        return Loaded(path, document.text, None, tuple(found))
-    unbuilt = tuple(finding for finding in found if finding.code == "not-built-yet")
-    return Loaded(path, document.text, workflow._replace(unbuilt=unbuilt), tuple(found))
-
-
-def _unreadable(path: str, problem: str) -> Diagnostic:
-    if not _is_name(path):
-        return error("cannot-read", problem, Place(path))
-    names = [one.name for one in list_workflows(".") if one.problem is None]
-    available = ", ".join(names[:20]) or "none below this folder"
-    sentence = f'Workflow "{path}" not found. Available workflows: {available}'
-    return error("workflow-not-found", sentence, Place(path), did_you_mean(path, names))
-
-
-def _is_name(name_or_path: str) -> bool:
-    """Whether it can only be the name of a workflow: nothing lies there, and nobody would call a file so."""
-    path = Path(name_or_path)
-    return not (name_or_path == "-" or "/" in name_or_path or path.suffix or os.path.lexists(path))
-
-
-def _schema_findings(document: "Document", built: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """What jsonschema says, where `build` has not already said something better about the same place."""
-    from stepwave.core.schema import check_schema
-
-    told = {finding.place.line for finding in built if finding.severity is Severity.ERROR}
-    findings = check_schema(document, _workflow_schema())
-    return [finding for finding in findings if finding.place.line not in told]
-
-
-@cache
-def _workflow_schema() -> dict[str, Any]:
-    import json
-
-    from stepwave.edge.files import read_schema
-
-    schema: dict[str, Any] = json.loads(read_schema("workflow"))
-    return schema
-
-
-def validate(path: str | os.PathLike[str], *, strict: bool = False, name: str | None = None) -> tuple[Diagnostic, ...]:
-    """Everything that is wrong with a file, sorted by place. `strict`: unknown keys are errors."""
-    return load(path, strict=strict, name=name).diagnostics
+    name: str | None = None,
+    tools: str | os.PathLike[str] | None = None,
+) -> tuple[Diagnostic, ...]:
+    """Everything that is wrong with a file, sorted by place. See `load`."""
+    return load(path, strict=strict, name=name, tools=tools).diagnostics
 
 
 def refusals(loaded: Loaded) -> tuple[Diagnostic, ...]:
@@ -165,7 +118,7 @@ Factory = Callable[["Plan", Path], "Listener"]
 """Makes a listener for a run, once its plan and its folder are known."""
 
 
-def run(
+def run(  # noqa: PLR0913 - a run has as many parameters as options
     source: "str | os.PathLike[str] | Workflow",
     *,
     max_concurrency: int | None = None,
@@ -174,6 +127,8 @@ def run(
     strict: bool = False,
     lenient: bool = False,
     apart: bool = False,
+    tools: str | os.PathLike[str] | None = None,
+    skip_agents: bool = False,
     environ: Mapping[str, str] | None = None,
     courtesy: Sequence[Factory] = (),
     required: Sequence[Factory] = (),
@@ -183,16 +138,17 @@ def run(
     Returns a Summary whatever becomes of the steps; for a file that cannot be run it has exit code 2, no steps and the
     diagnostics. Raises only when the runner itself is broken (OSError: no folder for the logs; ListenerFailed).
     `apart` keeps every step's stdout apart from its stderr, for `result_document`. `courtesy` listeners are muted when
-    they fail, `required` ones end the run. `variables` are for a file: TypeError beside a workflow that has been read.
+    they fail, `required` ones end the run. `variables` and `tools` are for a file: TypeError beside a workflow that has
+    been read. With `skip_agents` steps for which there is no executor are skipped, and the run has not failed.
     """
     if not isinstance(source, Workflow):
-        loaded = load(source, variables=variables, environ=environ, strict=strict)
+        loaded = load(source, variables=variables, environ=environ, strict=strict, tools=tools)
         findings = refusals(loaded)
         if loaded.workflow is None or has_errors(findings):
             return _refused(os.fspath(source), findings)
         source = loaded.workflow
-    elif variables:
-        raise TypeError("variables belong to the reading of a file: give them to load()")
+    elif variables or tools:
+        raise TypeError("variables and tools belong to the reading of a file: give them to load()")
     planned = plan(source, max_concurrency=max_concurrency)
     return run_plan(
         planned,
@@ -200,6 +156,7 @@ def run(
         strict=strict,
         lenient=lenient,
         apart=apart,
+        skip_agents=skip_agents,
         environ=environ,
         courtesy=courtesy,
         required=required,
@@ -213,6 +170,7 @@ def run_plan(
     strict: bool = False,
     lenient: bool = False,
     apart: bool = False,
+    skip_agents: bool = False,
     environ: Mapping[str, str] | None = None,
     courtesy: Sequence[Factory] = (),
     required: Sequence[Factory] = (),
@@ -240,16 +198,42 @@ def run_plan(
         launcher = LocalLauncher(inbox, folder, zygote or start_early(environ))
         closing.callback(launcher.close)
         preparation = Preparation(
-            plan, environ=environ, run=run, run_folder=str(folder), now=now, lenient=lenient, apart=apart
+            plan,
+            environ=environ,
+            run=run,
+            run_folder=str(folder),
+            now=now,
+            lenient=lenient,
+            apart=apart,
+            files=lambda: _files_of(plan.workflow),
         )
-        schedule = Schedule(plan, preparation, deselected=deselected, strict=strict)
+        schedule = Schedule(
+            plan,
+            preparation,
+            deselected=deselected,
+            strict=strict,
+            skip_agents=skip_agents,
+            cpus=cpu_count() if plan.workflow.adaptive else 1,
+        )
         tally = Tally(plan)
         needed = [tally, *(make(plan, folder) for make in required)]
         spine = Spine(run, needed, [make(plan, folder) for make in courtesy], _complain)
         closing.callback(spine.close)
         closing.enter_context(Interrupts(inbox, [spine.pause, launcher.freeze], [launcher.thaw]))
-        drive(schedule, launcher, inbox, spine)
+        drive(schedule, _sensing(launcher, inbox) if plan.workflow.adaptive else launcher, inbox, spine)
     return tally.summary()._replace(folder=str(folder))
+
+
+def _sensing(launcher: "Launcher", inbox: "Inbox") -> "Launcher":
+    from stepwave.edge.sensor import Sensing
+
+    return Sensing(launcher, inbox)
+
+
+def _files_of(workflow: Workflow) -> "Files":
+    from stepwave.edge.confined import ConfinedFiles
+
+    return ConfinedFiles(workflow.folder)
 
 
 def _refused(path: str, findings: tuple[Diagnostic, ...]) -> "Summary":
@@ -333,9 +317,14 @@ def result_document(summary: "Summary") -> dict[str, Any]:
 
 def log_tail(summary: "Summary", step: "StepResult", lines: int = 20) -> tuple[str, ...]:
     """The last lines of what a step printed; empty when it printed nothing."""
+    return log_end(summary, step.stderr_log, lines) if step.stderr_log else ()
+
+
+def log_end(summary: "Summary", log: str, lines: int = 20) -> tuple[str, ...]:
+    """The last lines of a log of the run, that of a test for example; empty when there is no such file."""
     from stepwave.edge.files import tail
 
-    return tail(Path(summary.folder) / step.stderr_log, lines) if step.stderr_log else ()
+    return tail(Path(summary.folder) / log, lines)
 
 
 def schema_text(name: str) -> str:
@@ -345,60 +334,23 @@ def schema_text(name: str) -> str:
     return read_schema(name)
 
 
-def dry_run(plan: "Plan", deselected: frozenset[str] = frozenset()) -> str:
+def dry_run(plan: "Plan", deselected: frozenset[str] = frozenset(), *, skip_agents: bool = False) -> str:
     """What `run` would start: waves, commands, folders, environment, limits. Runs nothing."""
     from stepwave.core.dryrun import dry_run as describe
+    from stepwave.core.events import NO_EXECUTOR, NOT_SELECTED
+    from stepwave.core.model import StepType
     from stepwave.core.prepare import Preparation
 
-    preparation = Preparation(plan, environ=os.environ, run="dry-run", run_folder="<run folder>", now=time.time())
-    return describe(plan, preparation, deselected)
-
-
-# --- folders -----------------------------------------------------------------------------------------------
-
-
-class Listed(NamedTuple):
-    """A workflow file found below a folder. `problem` is set, and `steps` None, for one that cannot be read."""
-
-    path: str
-    name: str
-    version: str
-    steps: int | None
-    description: str
-    problem: str | None = None
-
-
-def workflow_files(path: str) -> list[str]:
-    """The file itself, or every workflow file below a folder, sorted."""
-    from stepwave.edge.find import candidates, looks_like_workflow
-
-    if path != "-" and Path(path).is_dir():
-        return [file for file in candidates(path) if looks_like_workflow(file)]
-    return [locate(path)]
-
-
-def list_workflows(folder: str) -> list[Listed]:
-    """Every workflow below a folder; those with errors are reported, not fatal."""
-    return [_listed(load(file)) for file in workflow_files(folder)]
-
-
-def _listed(loaded: Loaded) -> Listed:
-    workflow = loaded.workflow
-    if workflow is None:
-        first = next(finding for finding in loaded.diagnostics if finding.severity is Severity.ERROR)
-        problem = f"{first.message} (line {first.place.line})"
-        return Listed(loaded.path, Path(loaded.path).stem, "", None, "", problem)
-    return Listed(
-        loaded.path, workflow.name or workflow.id, workflow.version, len(workflow.steps), workflow.description
+    preparation = Preparation(
+        plan,
+        environ=os.environ,
+        run="dry-run",
+        run_folder="<run folder>",
+        now=time.time(),
+        files=lambda: _files_of(plan.workflow),
     )
-
-
-def locate(name_or_path: str) -> str:
-    """A path as it is; a name that is no path but belongs to a workflow below this folder as that file's path."""
-    if not _is_name(name_or_path):
-        return name_or_path
-    for file in workflow_files("."):
-        loaded = load(file)
-        if loaded.workflow is not None and name_or_path in (loaded.workflow.id, loaded.workflow.name, Path(file).stem):
-            return file
-    return name_or_path
+    left_out = dict.fromkeys(deselected, NOT_SELECTED)
+    if skip_agents:
+        agents = [step.id for step in plan.steps.values() if step.type is StepType.AGENT]
+        left_out = {**dict.fromkeys(agents, NO_EXECUTOR), **left_out}
+    return describe(plan, preparation, left_out)

@@ -32,7 +32,10 @@ USUAL = [
     ["run", "-j", "auto", "--timeout=5m", "x.yaml", "--keep-going", "--var", "a=1", "--var", "b=2"],
     ["run", "x.yaml", "--no-parallel", "--only", "a", "--only", "b", "--skip", "c", "--from", "d"],
     ["run", "x.yaml", "--parallel", "--json", "-o", "-", "--events", "-", "--color", "never", "--strict", "--lenient"],
+    ["run", "x.yaml", "--tools", "t.yaml", "--skip-agents"],
     ["run", "x.yaml", "-n", "-v", "-k", "--fail-fast", "--continue-on-error", "--name", "n", "--vars", "{}"],
+    ["run", "streams", "--id", "n"],
+    ["run", "--ws-id=n", "streams"],
 ]
 
 
@@ -59,8 +62,8 @@ def test_what_is_unusual_is_left_to_typer(words: list[str]) -> None:
 pieces = st.sampled_from(
     [
         "x.yaml", "-", "--", "", "-j", "-j2", "2", "-q", "-qv", "--json", "--json=", "--timeout", "--timeout=",
-        "--var", "a=1", "--vars", "--only", "--from", "--from=a", "--skip=", "--name", "--color", "never",
-        "--color=always", "--start", "--timeout=3",
+        "--var", "a=1", "--vars", "--only", "--from", "--from=a", "--skip=", "--name", "--id", "--ws-id=n", "--color",
+        "never", "--color=always", "--tools", "--tools=t", "--skip-agents", "--start", "--timeout=3",
         "--parallel", "--no-parallel", "--no-json", "-o", "-oout", "-o=out", "-n", "-k", "--strict", "-x", "--help",
     ]
 )  # fmt: skip

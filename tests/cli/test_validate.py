@@ -355,4 +355,4 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         ended = stepwave("validate", name, cwd=tmp_path)
         assert ended.code == 2
         assert reason in ended.err
-    assert "is a folder, not a file" in stepwave("run", "folder.yaml", cwd=tmp_path).err
+    assert "holds no workflow files" in stepwave("run", "folder.yaml", cwd=tmp_path).err

@@ -21,10 +21,10 @@ SCHEMA = ROOT / "schemas/workflow.schema.json"
 
 fragment = {"no-steps"}
 agents = {"no-executor"}
-tested = {"no-executor", "not-built-yet"}
+sentences = {"no-executor", "acceptance-not-command", "no-effect"}
 
 EXPECTED: dict[str, set[str]] = {
-    "near-dialects/codomyrmex-workflow-with-dependencies.json": {"unknown-step-type"},
+    "near-dialects/codomyrmex-workflow-with-dependencies.json": set(),
     "near-dialects/plan-dag-basic.yaml": {"no-executor", "unknown-key"},
     "near-dialects/task-scheduler-nested.yaml": set(),
     "plans/test_simple.json": set(),
@@ -40,28 +40,28 @@ EXPECTED: dict[str, set[str]] = {
     "seeds/seed003-block07-line347.json": fragment,
     "seeds/seed003-block09-line376.json": fragment,
     "seeds/seed003-block10-line390.json": fragment,
-    "seeds/seed003-block11-line444.json": {*fragment, "not-built-yet"},
-    "seeds/seed003-block12-line457.json": {*fragment, "not-built-yet"},
+    "seeds/seed003-block11-line444.json": fragment,
+    "seeds/seed003-block12-line457.json": {*fragment, "unknown-step"},
     "seeds/seed003-block13-line474.json": fragment,
-    "workstreams/01_simple_task.json": tested,
-    "workstreams/02_parallel_execution.json": tested,
+    "workstreams/01_simple_task.json": agents,
+    "workstreams/02_parallel_execution.json": agents,
     "workstreams/example_multi.json": agents,
     "workstreams/openspec-test-001.yaml": {"no-steps", "unknown-key", "version-format"},
     "workstreams/ws-01-hardcoded-path-index.json": agents,
     "workstreams/ws-02-section-mapping-config.json": {*agents, "outside-need"},
-    "workstreams/ws-12-error-shared-utils.json": tested,
-    "workstreams/ws-13-refactor-error-plugins.json": {*tested, "outside-need"},
-    "workstreams/ws-22-pipeline-plus-phase0-schema.json": tested,
-    "workstreams/ws-23-pipeline-plus-phase1a-task-queue.json": {*tested, "outside-need"},
-    "workstreams/ws-uet-phase-a-quick-wins.json": tested,
+    "workstreams/ws-12-error-shared-utils.json": agents,
+    "workstreams/ws-13-refactor-error-plugins.json": {*agents, "outside-need"},
+    "workstreams/ws-22-pipeline-plus-phase0-schema.json": {*sentences, "files-outside-scope"},
+    "workstreams/ws-23-pipeline-plus-phase1a-task-queue.json": {*sentences, "outside-need"},
+    "workstreams/ws-uet-phase-a-quick-wins.json": {*agents, "files-outside-scope"},
     "yaml/agent-workflow.yaml": {"no-executor", "suspicious-timeout"},
-    "yaml/conditional-01.yaml": {"not-built-yet", "unknown-branch-target"},
-    "yaml/conditional-04.yaml": {"not-built-yet", "unknown-step"},
-    "yaml/conditional-07.yaml": {"not-built-yet", "unknown-branch-target"},
+    "yaml/conditional-01.yaml": {"unknown-branch-target", "unknown-step"},
+    "yaml/conditional-04.yaml": {"unknown-step", "unknown-variable"},
+    "yaml/conditional-07.yaml": {"unknown-branch-target"},
     "yaml/definition-tabs-01.yaml": {
         "unknown-step-type", "wrong-type", "unknown-step", "unknown-variable", "unknown-resource",
     },
-    "yaml/definition-tabs-05.yaml": {"not-built-yet", "unknown-branch-target"},
+    "yaml/definition-tabs-05.yaml": {"unknown-branch-target", "unknown-step"},
     "yaml/definition-tabs-09.yaml": {"no-executor", "unknown-step", "unknown-variable"},
     "yaml/interp-02.yaml": {"unknown-variable", "not-upstream"},
     "yaml/interp-05.yaml": {"unknown-variable", "no-executor"},
@@ -116,6 +116,8 @@ def all_keys(table: Keys) -> set[str]:
         ("circuitBreaker", keys.circuit_breaker),
         ("limits", keys.limits),
         ("kill", keys.kill),
+        ("compensation", keys.compensation),
+        ("fileScope", keys.file_scope),
         ("errorHandling", keys.error_handling),
     ],
 )

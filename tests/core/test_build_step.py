@@ -279,7 +279,7 @@ def test_agents_have_a_name_and_something_to_read() -> None:
         {"id": "d", "tool": "calculator", "objective": "count", "inputs": {"value": 1}, "output": "number"},
     ]})  # fmt: skip
     assert workflow is not None
-    assert [(s.agent, s.stdin and s.stdin.text) for s in workflow.steps] == [
+    assert [(s.agent and s.agent.name, s.stdin and s.stdin.text) for s in workflow.steps] == [
         ("linter", "look at {{x}}"),
         ("aider", "one\ntwo\n"),
         ("default", "x"),

@@ -64,7 +64,7 @@ def test_every_schema_is_a_draft_7_schema_with_its_own_address(name: str) -> Non
 def test_an_editor_can_explain_every_key() -> None:
     for properties in mappings_of_keys(SCHEMA["definitions"]):
         for key, schema in properties.items():
-            if set(schema) not in ({"const"}, {"$ref"}):  # conditions, not keys
+            if set(schema) not in ({"const"}, {"$ref"}, {"not"}):  # conditions, not keys
                 assert schema["title"], key
                 assert schema["description"].endswith("."), key
 
@@ -85,6 +85,9 @@ def test_an_alias_names_a_key_beside_it_of_the_same_type() -> None:
     [
         ("workflow", keys.workflow),
         ("step", keys.step),
+        ("step", keys.function_step),
+        ("step", keys.plugin_step),
+        ("profile", keys.profile),
         ("config", keys.config),
         ("stepParallel", keys.step_parallel),
         ("workflowParallel", keys.parallel),
@@ -95,6 +98,11 @@ def test_an_alias_names_a_key_beside_it_of_the_same_type() -> None:
         ("circuitBreaker", keys.circuit_breaker),
         ("limits", keys.limits),
         ("kill", keys.kill),
+        ("compensation", keys.compensation),
+        ("fileScope", keys.file_scope),
+        ("phase", keys.phase),
+        ("stepGroup", keys.step_group),
+        ("include", keys.include),
     ],
 )
 def test_every_key_that_build_reads_is_in_the_schema(definition: str, table: keys.Keys) -> None:
@@ -356,11 +364,11 @@ def step(entry: str) -> str:
         (step("timeout: -1"), "out-of-range", "`timeout` must not be negative: `-1`", (3, 12), None),
         (step("timeout: 1e99"), "out-of-range", "`timeout` is longer than a year: `1e99`", (3, 12), None),
         (
-            step("type: scirpt"),
+            step("retry: {backoff: linaer}"),
             "bad-value",
-            "`type` must be `script`, `agent`, `condition`, `function` or `noop`, not `scirpt`",
-            (3, 9),
-            "did you mean `script`?",
+            "`backoff` must be `fixed`, `linear` or `exponential`, not `linaer`",
+            (3, 20),
+            "did you mean `linear`?",
         ),
         (
             step("on_failure: {action: stop}"),
@@ -508,7 +516,7 @@ def test_foreign_text_is_shown_short_and_harmless() -> None:
     value = "\\e[31m" + "x" * 100_000
     for entry in (
         f'timeout: "{value}"',
-        f'type: "{value}"',
+        f'retry: {{backoff: "{value}"}}',
         f'env:\n    ? "{value}="\n    : 1',
         f'limits: {{memory: "{value}"}}',
     ):

@@ -72,12 +72,29 @@ FileArgument = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
-        help="A workflow file, `-` for standard input, or the name of a workflow below this folder.",
+        help="A workflow file, a folder of workstreams, `-` for standard input, or the name of a workflow below here.",
         autocompletion=complete.workflows,
     ),
 ]
 NameOption = Annotated[
-    str | None, typer.Option("--name", metavar="NAME", help="Which workflow, in a file that holds several.")
+    str | None,
+    typer.Option(
+        "--name",
+        "--id",
+        "--ws-id",
+        metavar="NAME",
+        help="Which workflow or workstream, of a file or folder that holds several.",
+    ),
+]
+
+ToolsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tools",
+        metavar="FILE",
+        help="Profiles of agents and tools; they go before those of the workflow.",
+        autocompletion=complete.workflows,
+    ),
 ]
 
 
@@ -143,6 +160,10 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         ),
     ] = None,
     name: NameOption = None,
+    tools: ToolsOption = None,
+    skip_agents: Annotated[
+        bool, typer.Option("--skip-agents", help="Skip the steps of agents that have no profile, and do not fail.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Show waves, commands, folders, limits; run nothing.")
     ] = False,
@@ -189,6 +210,8 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         skip=tuple(skip or ()),
         start=tuple(start or ()),
         name=name,
+        tools=tools,
+        skip_agents=skip_agents,
         dry_run=dry_run,
         strict=strict,
         lenient=lenient,
@@ -218,13 +241,22 @@ def validate(
         bool, typer.Option("--fix", help="Turn leading tabs into spaces; the change is printed first.")
     ] = False,
     name: NameOption = None,
+    tools: ToolsOption = None,
     color: ColorOption = Color.AUTO,
 ) -> None:
     """Check workflow files and run nothing. Exit code 2 when one has an error."""
     from stepwave.cli import present
 
     raise typer.Exit(
-        present.validate(tuple(paths or ()), strict=strict, format=format.value, fix=fix, name=name, color=color.value)
+        present.validate(
+            tuple(paths or ()),
+            strict=strict,
+            format=format.value,
+            fix=fix,
+            name=name,
+            tools=tools,
+            color=color.value,
+        )
     )
 
 

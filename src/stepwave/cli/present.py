@@ -19,7 +19,9 @@ def version() -> int:
 # --- validate ----------------------------------------------------------------------------------------------
 
 
-def validate(paths: Sequence[str], *, strict: bool, format: str, fix: bool, name: str | None, color: str) -> int:
+def validate(
+    paths: Sequence[str], *, strict: bool, format: str, fix: bool, name: str | None, tools: str | None, color: str
+) -> int:
     """0 when no file has an error, else 2."""
     files = [file for path in paths or ["."] for file in api.workflow_files(path)]
     if not files:
@@ -29,11 +31,15 @@ def validate(paths: Sequence[str], *, strict: bool, format: str, fix: bool, name
         for file in files:
             if (code := _fix(file, color)) != 0:
                 return code
-    loaded = [api.load(file, strict=strict, name=name) for file in files]
+    loaded = [api.load(file, strict=strict, name=name, tools=tools) for file in files]
     findings = [finding for one in loaded for finding in one.diagnostics]
+    for path in paths or ["."]:
+        if name is None and Path(path).is_dir():
+            findings += [one for one in api.check_folder(path, strict=strict, tools=tools) if one not in findings]
     failed = has_errors(findings)
     if format == "text":
-        terminal.tell_findings(findings, {one.path: one.text for one in loaded}, color)
+        texts = {path: text for one in loaded for path, text in {one.path: one.text, **one.texts}.items()}
+        terminal.tell_findings(findings, texts, color)
         written = terminal.write("".join(_good_news(one, color) for one in loaded if one.ok))
     else:
         written = terminal.write(_machine_readable(findings, format))
@@ -94,7 +100,7 @@ def graph(file: str, *, format: str, output: str | None, name: str | None, color
 
     loaded = api.load(api.locate(file), name=name)
     if loaded.workflow is None:
-        terminal.tell_findings(loaded.diagnostics, {loaded.path: loaded.text}, color)
+        terminal.tell_findings(loaded.diagnostics, {loaded.path: loaded.text, **loaded.texts}, color)
         return 2
     text = draw(api.plan(loaded.workflow), format)  # type: ignore[arg-type]
     return terminal.write(text if text.endswith("\n") else text + "\n", output)

@@ -13,6 +13,8 @@ _fields = {
     **{f"--{field.replace('_', '-')}": field for field in Asked._fields if field not in ("file", "start")},
     **{f"-{letter}": field for letter, field in _short.items()},
     "--from": "start",
+    "--id": "name",
+    "--ws-id": "name",
 }
 _colors = ("auto", "always", "never")
 

@@ -36,6 +36,8 @@ class Asked(NamedTuple):
     skip: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
     name: str | None = None
+    tools: str | None = None
+    skip_agents: bool = False
     dry_run: bool = False
     strict: bool = False
     lenient: bool = False
@@ -58,9 +60,11 @@ def run(asked: Asked) -> int:
 def _run(asked: Asked, zygote: "Zygote | None") -> int:
     variables, findings = _variables(asked)
     findings += _check_options(asked)
-    loaded = api.load(api.locate(asked.file), variables=variables, name=asked.name, strict=asked.strict)
-    findings += api.refusals(loaded)
-    texts = {loaded.path: loaded.text}
+    loaded = api.load(
+        api.locate(asked.file), variables=variables, name=asked.name, strict=asked.strict, tools=asked.tools
+    )
+    findings += [found for found in api.refusals(loaded) if not (asked.skip_agents and found.code == "no-executor")]
+    texts = {loaded.path: loaded.text, **loaded.texts}
     if loaded.workflow is not None:
         findings += _check_steps(asked, loaded.workflow)
     if loaded.workflow is None or has_errors(findings):
@@ -71,7 +75,7 @@ def _run(asked: Asked, zygote: "Zygote | None") -> int:
     plan = api.plan(_adjusted(asked, loaded.workflow), max_concurrency=_width(asked.max_concurrency))
     left_out = adjust.deselected(loaded.workflow, asked.only, asked.skip, asked.start)
     if asked.dry_run:
-        return terminal.write(api.dry_run(plan, left_out))
+        return terminal.write(api.dry_run(plan, left_out, skip_agents=asked.skip_agents))
     return _run_plan(asked, plan, left_out, zygote)
 
 
@@ -92,6 +96,7 @@ def _run_plan(asked: Asked, plan: Plan, left_out: frozenset[str], zygote: "Zygot
         strict=asked.strict,
         lenient=asked.lenient,
         apart=asked.json or asked.output is not None,
+        skip_agents=asked.skip_agents,
         courtesy=[_display(asked)],
         required=required,
         zygote=zygote,
@@ -119,12 +124,12 @@ def _close(asked: Asked, plan: Plan, summary: Summary) -> int:
 
 
 def _report(asked: Asked, plan: Plan, summary: Summary) -> list[str]:
-    from stepwave.core.closing import closing, shown_in_full, verdict
+    from stepwave.core.closing import closing, shown_logs, verdict
 
     style = terminal.talk_style(asked.color)
     if asked.quiet and summary.success:
         return verdict(summary, style)
-    tails = {step.id: api.log_tail(summary, step) for step in shown_in_full(summary)}
+    tails = {key: api.log_end(summary, log) for key, log in shown_logs(summary).items()}
     report = closing(summary, plan, tails, summary.folder, style, terminal.width(), brief=asked.quiet)
     return report if asked.quiet else ["", *report]
 

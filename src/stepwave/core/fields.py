@@ -8,9 +8,12 @@ Rule 3  Looking for what was meant costs time that grows with the file, so it is
 from collections.abc import Callable, Collection
 from typing import NamedTuple, TypeVar
 
-from stepwave.core.diagnostics import Diagnostic, error, info, nearest, warning
+from stepwave.core.diagnostics import Diagnostic, Place, error, info, nearest, warning
 from stepwave.core.document import Document, Mapping, Node, Scalar, Sequence, Span, kind
+from stepwave.core.env_file import EnvFiles
 from stepwave.core.keys import Keys, later_help
+from stepwave.core.means import Means
+from stepwave.core.means import none as no_means
 from stepwave.core.model import Value
 from stepwave.core.scope import ExpressionError, Unresolved, Values, has_reference
 from stepwave.core.text import one_line
@@ -42,7 +45,8 @@ Found = dict[str, Given]
 class Template(NamedTuple):
     """Text that may hold references, to be checked once all steps are known. `step` is "" for the workflow's own.
 
-    `paths` is what it refers to, where that is known already; `shell`: a shell reads it.
+    `paths` is what it refers to, where that is known already; `shell`: a shell reads it. `known` are names that stand
+    for something in this text alone, such as `matrix` and `item`.
     """
 
     step: str
@@ -50,12 +54,17 @@ class Template(NamedTuple):
     node: Node
     shell: bool = False
     paths: tuple[Path, ...] | None = None
+    known: frozenset[str] = frozenset()
 
 
 class Reading:
     """What every reader needs to know of the file, and the diagnostics so far.
 
-    `unit` is what a bare number means under a key that does not say; None: the file mixes two families.
+    `unit` is what a bare number means under a key that does not say; None: the file mixes two families. There is one
+    for each file; those of one workflow share `found` and the budget. `base` is the folder of the file, relative to
+    that of the workflow ("" is the same one), or absolute; `folder` is that of the workflow, `around` the same as
+    people write it. `prefix` is what the ids of its steps begin with, `files` what other files hold that it names (see
+    `stepwave.core.sources`).
     """
 
     def __init__(self, document: Document, scope: Values, unit: Unit | None, *, dollar: bool, strict: bool) -> None:
@@ -64,9 +73,30 @@ class Reading:
         self.unit = unit
         self.dollar = dollar
         self.strict = strict
+        self.base = ""
+        self.folder = "."
+        self.around = ""
+        self.prefix = ""
+        self.files: EnvFiles = {}
+        self.is_program: Callable[[str], bool] = lambda word: False
+        self.means: Means = no_means
+        self.shelved: dict[Place, object] = {}
         self.found: list[Diagnostic] = []
         self.templates: list[Template] = []
-        self.budget = 30_000
+        self._budget = [30_000]
+
+    def beside(self, document: Document, unit: Unit | None, *, dollar: bool, base: str) -> "Reading":
+        """For another file of the same workflow; its scope is that of this one until it is given its own."""
+        other = Reading(document, self.scope, unit, dollar=dollar, strict=self.strict)
+        other.base, other.folder, other.means, other.shelved = base, self.folder, self.means, self.shelved
+        other.around, other.prefix = self.around, self.prefix
+        other.files, other.is_program = self.files, self.is_program
+        other.found, other._budget = self.found, self._budget
+        return other
+
+    def shown(self, path: str) -> str:
+        """A path from the folder of the workflow on, as people know it."""
+        return f"{self.around}/{path}" if self.around and not path.startswith("/") else path
 
     def error(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.found.append(error(code, message, self.document.place(span), help))
@@ -84,8 +114,8 @@ class Reading:
 
     def suggestion(self, word: str, candidates: Collection[str]) -> str | None:
         """What was probably meant, as long as the budget lasts."""
-        self.budget -= len(candidates)
-        return nearest(word, candidates) if self.budget >= 0 else None
+        self._budget[0] -= len(candidates)
+        return nearest(word, candidates) if self._budget[0] >= 0 else None
 
     def did_you_mean(self, word: str, candidates: Collection[str]) -> str | None:
         near = self.suggestion(word, candidates)

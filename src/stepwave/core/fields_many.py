@@ -1,9 +1,11 @@
 """Reading lists and maps: environments, names, arguments, exit codes, units of resources."""
 
 from collections.abc import Iterable
+from typing import cast
 
-from stepwave.core.document import Mapping, Node, Scalar, Sequence, Span
+from stepwave.core.document import Mapping, Node, Scalar, Sequence, Span, plain
 from stepwave.core.fields import Given, Reading, Template, count, quoted, scalar_text, text, wrong_type
+from stepwave.core.model import Value
 from stepwave.core.text import one_line
 
 Word = tuple[str, Span]
@@ -35,6 +37,22 @@ def template(r: Reading, step: str, value: str, node: Node, *, shell: bool = Fal
     """Keeps a text for the check of its references, if it can have any."""
     if "{{" in value or (r.dollar and "${" in value):
         r.templates.append(Template(step, value, node, shell))
+
+
+def nested(r: Reading, given: Given, step: str) -> dict[str, Value] | None:
+    """A mapping from names to anything; its texts are kept for the check of their references."""
+    if not isinstance(given.node, Mapping):
+        wrong_type(r, given, "a mapping from names to values")
+        return None
+    rest: list[Node] = [given.node]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, Scalar):
+            if isinstance(node.value, str):
+                template(r, step, node.value, node)
+        else:
+            rest += node.items if isinstance(node, Sequence) else node.entries.values()
+    return cast("dict[str, Value]", plain(given.node))
 
 
 def words(r: Reading, given: Given) -> list[Word] | None:

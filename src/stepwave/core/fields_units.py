@@ -2,8 +2,44 @@
 
 from stepwave.core.document import Scalar
 from stepwave.core.fields import Given, Reading, in_range, is_filled, is_null, quoted, settled, whole, wrong_type
-from stepwave.core.keys import silent_unit, units
 from stepwave.core.units import MAX_DURATION_S, Unit, bytes_of, in_seconds, is_bare_number, seconds_of
+
+_units = {
+    "config.timeout": Unit.MILLISECONDS,
+    "config.idleTimeout": Unit.MILLISECONDS,
+    "config.idle_timeout": Unit.MILLISECONDS,
+    "saga.timeout": Unit.SECONDS,
+    "compensation.timeout": Unit.SECONDS,
+    "timeout_sec": Unit.SECONDS,
+    "timeout_seconds": Unit.SECONDS,
+    "timeout_per_step": Unit.SECONDS,
+    "default_timeout": Unit.SECONDS,
+    "default_timeout_sec": Unit.SECONDS,
+    "default_timeout_seconds": Unit.SECONDS,
+    "rate_limit_delay": Unit.SECONDS,
+    "retry_delay": Unit.SECONDS,
+    "retry_delay_sec": Unit.SECONDS,
+    "default_retry_delay_sec": Unit.SECONDS,
+    "retry.delay": Unit.SECONDS,
+    "retry.initialDelay": Unit.SECONDS,
+    "retry.initial_delay": Unit.SECONDS,
+    "retry.maxDelay": Unit.SECONDS,
+    "retry.max_delay": Unit.SECONDS,
+    "initial_delay": Unit.SECONDS,
+    "max_delay": Unit.SECONDS,
+    "cpuTime": Unit.SECONDS,
+    "cpu_time": Unit.SECONDS,
+    "cooldown_seconds": Unit.SECONDS,
+    "timeoutMs": Unit.MILLISECONDS,
+    "timeout_ms": Unit.MILLISECONDS,
+    "initialDelayMs": Unit.MILLISECONDS,
+    "maxDelayMs": Unit.MILLISECONDS,
+    "rateLimitDelay": Unit.MILLISECONDS,
+}
+"""What a bare number means under these keys. Under any other: milliseconds in camel files, else seconds."""
+
+_silent = frozenset({"timeout", "config.timeout", "timeout_per_step", "default_timeout"})
+"""Timeouts whose key does not say the unit: there a slip of a factor 1000 is likely, and is pointed out."""
 
 
 def duration(r: Reading, given: Given) -> float | None:
@@ -40,12 +76,12 @@ def _bare_duration(r: Reading, given: Given, number: float) -> float | None:
     if not abs(number) <= 1e15:  # NaN too
         r.error("out-of-range", f"`{given.key}` must be at most a year", given.node.span)
         return None
-    unit = units.get(given.key) or units.get(given.key.rpartition(".")[2]) or r.unit
+    unit = _units.get(given.key) or _units.get(given.key.rpartition(".")[2]) or r.unit
     if unit is None:
-        message = f"`{given.key}` has no unit, and this file mixes keys that mean milliseconds and seconds"
+        message = f"`{given.key}` has no unit, and nothing in this file says whether it is milliseconds or seconds"
         r.error("ambiguous-unit", message, given.node.span, _units_help(f"{number:g}"))
         return None
-    if given.key.rpartition(".")[2] in silent_unit and not is_filled(r, given):
+    if given.key.rpartition(".")[2] in _silent and not is_filled(r, given):
         _suspicious(r, given, number, unit)
     return _within_a_year(r, given, in_seconds(number, unit))
 

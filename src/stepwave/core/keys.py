@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from stepwave.core.model import nothing
-from stepwave.core.units import Unit
 
 
 class Keys(NamedTuple):
@@ -62,7 +61,12 @@ retry = Keys(
             "retry.jitter": "= jitter",
         }
     ),
-    later=_set("on"),
+    inside={
+        "on": Keys(
+            "`retry.on`",
+            _leads({"on.exitCodes": "= exitCodes exit_codes", "on.timeouts": "= timeout", "on.match": "= match"}),
+        )
+    },
 )
 
 circuit_breaker = Keys(
@@ -73,11 +77,24 @@ circuit_breaker = Keys(
             "breaker.perStep": "= per_step perStep",
             "breaker.maxErrorRepeats": "= max_error_repeats maxErrorRepeats",
             "breaker.cooldown": "= cooldown_seconds",
+            "breaker.perPhase": "= per_phase perPhase",
+            "breaker.patterns": "= error_patterns errorPatterns",
+            "breaker.enabled": "= enabled",
+            # What an agent's own repair loop watches for: nothing that a runner of commands could act on.
+            "breaker.idle": "= oscillation_threshold oscillation_window escalation_strategy max_fix_attempts",
         }
     ),
-    # What an agent's own repair loop watches for: nothing that a runner of commands could act on.
-    passive=_set("enabled oscillation_threshold oscillation_window escalation_strategy max_fix_attempts"),
-    later=_set("error_patterns per_phase"),
+)
+
+_files = {
+    "files.scope": "= files_scope filesScope",
+    "files.create": "= files_create filesCreate",
+    "files.modify": "= files_modify filesModify",
+}
+
+file_scope = Keys(
+    "`file_scope`",
+    {"modify": "files.modify", "create": "files.create", "forbidden_paths": "files.forbidden"},
 )
 
 # --- steps ---------------------------------------------------------------------------------------------------------
@@ -101,10 +118,17 @@ limits = Keys(
             "limits.memory": "= memory",
             "limits.cpuTime": "= cpuTime cpu_time",
             "limits.openFiles": "= openFiles open_files",
+            "limits.outputSize": "= outputSize output_size",
         }
     ),
-    later=_set("outputSize output_size"),
 )
+
+rule = Keys(
+    "a condition",
+    _leads({"operator": "type", "left": "", "right": "", "conditions": ""}),
+    passive=_set("description name notes comment"),
+)
+"""What a condition step compares: one node of its tree."""
 
 kill = Keys("`kill`", _leads({"kill.signal": "= signal", "kill.grace": "= grace"}))
 
@@ -116,12 +140,14 @@ _work = {
     "cwd": _cwd,
     "env": "",
     "stdin": "",
+    "idleTimeout": "idle_timeout",
     "allowedExitCodes": _exit_codes,
     "memoryLimitMb": _memory,
     "agent": "",
     "tool": "",
     "tasks": "",
     "prompt": "",
+    "parameters": "",
     "expression": "",
     "onTrue": "on_true",
     "onFalse": "on_false",
@@ -129,15 +155,15 @@ _work = {
 
 config = Keys(
     "`config`",
-    _leads(_work | {"timeout": _timeout}),
-    passive=_set("outputs provides parameters continueOnError maxRounds description"),
-    later=_set("idleTimeout idle_timeout"),
+    _leads(_work | {"timeout": _timeout, "lenient": "= continueOnError continue_on_error"}),
+    passive=_set("outputs provides maxRounds description"),
 )
 
 step = Keys(
     "a step",
     _leads(
         _work
+        | _files
         | {
             "id": "step_id",
             "name": "title",
@@ -160,6 +186,13 @@ step = Keys(
             "retry.delay": "= retryDelay retry_delay retry_delay_sec",
             "priority": "",
             "estimate": "estimated",
+            "tests": "= acceptance_tests acceptanceTests",
+            "compensation": "",
+            "dotenv": "",
+            "matrix": "",
+            "forEach": "for_each",
+            "maxConcurrency": "max_concurrency",
+            "group": "",
             "function": "",
             "module": "",
             "action": "",
@@ -173,23 +206,75 @@ step = Keys(
         "circuitBreaker": circuit_breaker,
         "limits": limits,
         "kill": kill,
+        "file_scope": file_scope,
     },
     passive=_set(
-        "inputs outputs output provides consumes tags labels ui_hints metadata files_scope filesScope files_create"
-        " files_modify parameters params owner author notes comment status authority capability capabilities"
-        " ccpm_issue openspec_change gate kind estimated_hours $schema doc_id"
+        "inputs outputs output provides consumes tags labels ui_hints metadata params owner author notes comment status"
+        " authority capability capabilities ccpm_issue openspec_change gate kind estimated_hours $schema doc_id"
     ),
-    later=_set(
-        "matrix forEach for_each dotenv idleTimeout idle_timeout acceptance_tests acceptanceTests compensation"
-        " group secrets"
+    later=_set("secrets"),
+)
+
+_own_config = {key: keys for key, keys in step.inside.items() if key != "config"}
+
+function_step = step._replace(
+    leads={**step.leads, "params": "params", "config": "params", "parameters": "params"},
+    inside=_own_config,
+    passive=step.passive - {"params"},
+)
+"""A step that calls a function: `params` or `config` holds what the function is given, under names of its own."""
+
+plugin_step = step._replace(leads={**step.leads, "config": "config"}, inside=_own_config)
+"""A step of a type that a plugin provides, and only the plugin knows what `config` holds."""
+
+profile = Keys(
+    "a profile",
+    _leads(
+        {
+            "command": "cmd",
+            "args": "",
+            "env": "",
+            "stdin": "",
+            "cwd": _cwd,
+            "timeout": _timeout,
+            "successPattern": "success_pattern",
+            "failurePattern": "failure_pattern",
+        }
+    ),
+    passive=_set("name description model capability capabilities tags notes comment metadata doc_id"),
+)
+"""What an agent or a tool is carried out by."""
+
+phase = Keys(
+    "a phase",
+    _leads(
+        {
+            "id": "",
+            "name": "title",
+            "description": "",
+            "steps": "tasks",
+            "needs": "= depends_on dependsOn dependencies",
+            "checkpoint": "",
+            "resumeStrategy": "= resume_strategy resumeStrategy",
+        }
+    ),
+    passive=_set("tags labels metadata owner notes comment status estimated_duration"),
+)
+
+step_group = Keys(
+    "a step group",
+    _leads(
+        {
+            "id": "",
+            "description": "name",
+            "steps": "",
+            "execute": "",
+            "maxConcurrency": "= max_workers maxWorkers max_concurrency maxConcurrency max_parallel",
+        }
     ),
 )
 
-function_step = step._replace(
-    inside={key: keys for key, keys in step.inside.items() if key != "config"},
-    passive=step.passive | {"config"},
-)
-"""A step that calls a function: `config` holds what the function is given, under names of its own."""
+include = Keys("an entry of `include`", {"file": "file", "as": "as"})
 
 # --- the workflow --------------------------------------------------------------------------------------------------
 
@@ -257,7 +342,15 @@ plan_globals = Keys(
 
 on_failure_action = Keys("`error_handling.on_failure`", {"action": "onFailureAction"})
 
-saga = Keys("`saga`", {"timeout": "timeout", "enabled": "saga"}, passive=_set("rollback_order steps"))
+saga = Keys(
+    "`saga`",
+    {"timeout": "timeout", "enabled": "saga.enabled", "rollback_order": "saga.order", "steps": "saga.steps"},
+)
+
+compensation = Keys(
+    "`compensation`",
+    {name: name for name in ("enabled", "command", "args", "timeout", "retries", "action", "parameters")},
+)
 
 error_handling = Keys(
     "`error_handling`",
@@ -268,7 +361,8 @@ error_handling = Keys(
 workflow = Keys(
     "a workflow",
     _leads(
-        {
+        _files
+        | {
             "id": "plan_id workstream_id bundle_id",
             "name": "title bundle_name",
             "version": "",
@@ -286,11 +380,24 @@ workflow = Keys(
             "defaults.timeout": "= default_timeout default_timeout_sec default_timeout_seconds",
             "defaults.cwd": "= default_cwd",
             "steps": "tasks nodes execution_steps jobs",
+            "phases": "",
+            "stepGroups": "step_groups",
+            "finally": "",
+            "include": "",
+            "matrix": "",
             "workflows": "",
             "needs": "= depends_on dependsOn dependencies",
             "agent": "",
             "tool": "",
             "prompt": "",
+            "agents": "",
+            "tools": "",
+            "tests": "= acceptance_tests acceptanceTests",
+            "checks": "= pre_flight_checks preFlightChecks",
+            "compensation": "",
+            "dotenv": "",
+            "parallelOk": "= parallel_ok parallelOk",
+            "conflictGroup": "= conflict_group conflictGroup",
             "metadata": "",
         }
     ),
@@ -304,27 +411,32 @@ workflow = Keys(
         "execution_profile": Keys("`execution_profile`", {"concurrency": "maxConcurrency"}),
         "config": Keys("`config`", {"stop_on_failure": "failFast"}),
         "saga": saga,
+        "file_scope": file_scope,
         "retry": retry,
         "circuit_breaker": circuit_breaker,
         "circuitBreaker": circuit_breaker,
         "error_handling": error_handling,
     },
     passive=_set(
-        "files_scope filesScope files_create filesCreate files_modify file_scope gate ccpm_issue openspec_change kind"
-        " priority owner author authors tags labels capability capabilities doc_id $schema created created_at"
-        " updated_at notes comment license authority ground_truth downstream_enables duration_days"
-        " estimated_duration parallel_ok conflict_group status"
+        "gate ccpm_issue openspec_change kind priority owner author authors tags labels capability capabilities"
+        " doc_id $schema created created_at updated_at notes comment license authority ground_truth downstream_enables"
+        " duration_days estimated_duration status"
     ),
-    later=_set(
-        "phases finally secrets dotenv include step_groups stepGroups acceptance_tests acceptanceTests "
-        "pre_flight_checks preFlightChecks agents tools compensation matrix"
-    ),
+    later=_set("secrets"),
 )
+
+passed_on = workflow.passive.union(
+    _set(
+        "files_scope filesScope files_create filesCreate files_modify filesModify file_scope parallel_ok parallelOk"
+        " conflict_group conflictGroup"
+    )
+) - {"$schema"}
+"""What goes into the metadata of a workflow, whether it means something here or not."""
 
 step_lists = ("steps", "tasks", "nodes", "execution_steps", "jobs")
 """Keys that may hold the steps. `tasks` does only when its items are mappings: texts are for an agent to read."""
 
-workstream_marks = frozenset({"tool", "tasks", "files_scope", "filesScope", "file_scope", "steps"})
+workstream_marks = frozenset({"tool", "tasks", "files_scope", "filesScope", "file_scope", "steps", "phases"})
 command_marks = frozenset({"command", "cmd", "run", "script", "config", "type", "function", "agent", "module"})
 """A list whose items have some of the former and none of the latter is a list of workstreams."""
 
@@ -343,78 +455,12 @@ snake_marks = frozenset(
 )
 plan_marks = frozenset({"plan_id", "globals", "timeout_sec"})
 
-units = {
-    "config.timeout": Unit.MILLISECONDS,
-    "saga.timeout": Unit.SECONDS,
-    "timeout_sec": Unit.SECONDS,
-    "timeout_seconds": Unit.SECONDS,
-    "timeout_per_step": Unit.SECONDS,
-    "default_timeout": Unit.SECONDS,
-    "default_timeout_sec": Unit.SECONDS,
-    "default_timeout_seconds": Unit.SECONDS,
-    "rate_limit_delay": Unit.SECONDS,
-    "retry_delay": Unit.SECONDS,
-    "retry_delay_sec": Unit.SECONDS,
-    "default_retry_delay_sec": Unit.SECONDS,
-    "retry.delay": Unit.SECONDS,
-    "retry.initialDelay": Unit.SECONDS,
-    "retry.initial_delay": Unit.SECONDS,
-    "retry.maxDelay": Unit.SECONDS,
-    "retry.max_delay": Unit.SECONDS,
-    "initial_delay": Unit.SECONDS,
-    "max_delay": Unit.SECONDS,
-    "cpuTime": Unit.SECONDS,
-    "cpu_time": Unit.SECONDS,
-    "cooldown_seconds": Unit.SECONDS,
-    "timeoutMs": Unit.MILLISECONDS,
-    "timeout_ms": Unit.MILLISECONDS,
-    "initialDelayMs": Unit.MILLISECONDS,
-    "maxDelayMs": Unit.MILLISECONDS,
-    "rateLimitDelay": Unit.MILLISECONDS,
-}
-"""What a bare number means under these keys. Under any other: milliseconds in camel files, else seconds."""
-
-silent_unit = frozenset({"timeout", "config.timeout", "timeout_per_step", "default_timeout"})
-"""Timeouts whose key does not say the unit: there a slip of a factor 1000 is likely, and is pointed out."""
-
 signals = frozenset(
     "TERM INT HUP QUIT KILL USR1 USR2 ABRT ALRM PIPE CONT STOP TSTP WINCH".split()  # noqa: SIM905 - reads better
 )
 
 later_help = {
-    "matrix": "write the steps out one by one until then",
-    "forEach": "write the steps out one by one until then",
-    "for_each": "write the steps out one by one until then",
-    "finally": "put the clean-up into a step of its own with `condition: always()` until then",
     "secrets": "take the value from the caller's environment with `{{env.NAME}}` until then",
-    "dotenv": "set the variables in the caller's environment, or under `env:`, until then",
-    "include": "copy the steps into this file until then",
     "inputs": "take it away: the step will run every time",
-    "idleTimeout": "use `timeout` until then",
-    "idle_timeout": "use `timeout` until then",
-    "acceptance_tests": "make each test a step that needs this one until then",
-    "acceptanceTests": "make each test a step that needs this one until then",
-    "pre_flight_checks": "make each check a step that the others need until then",
-    "preFlightChecks": "make each check a step that the others need until then",
-    "step_groups": "give the steps of a group a common `resource` until then",
-    "stepGroups": "give the steps of a group a common `resource` until then",
-    "group": "give the steps of a group a common `resource` until then",
-    "phases": "join the phases with `dependsOn` until then",
-    "compensation": "undo the work in a step with `condition: failure()` until then",
-    "saga": "undo the work in a step with `condition: failure()` until then",
-    "agents": "make each agent a step with a `command` until then",
-    "tools": "make each tool a step with a `command` until then",
-    "outputSize": "take it away, or limit the output in the command itself",
-    "on": "take it away: every failure is tried again",
-    "error_patterns": "take it away: every failure is tried again",
-    "per_phase": "take it away: attempts are counted for each step",
-    "per_step": "take it away: attempts are counted for each step",
-    "perStep": "take it away: attempts are counted for each step",
-    "max_error_repeats": "lower `max_attempts` until then",
-    "maxErrorRepeats": "lower `max_attempts` until then",
-    "adaptive_scaling": "give a fixed number of steps at a time until then",
-    "adaptive": "give a fixed number of steps at a time until then",
-    "type: condition": "give the steps a `condition:` of their own until then",
-    "type: function": "call it with `command: python -c …` until then",
 }
 """What to do meanwhile, for keys that this version does not build."""

@@ -23,6 +23,16 @@ def candidates(folder: str) -> list[str]:
     return sorted(found)
 
 
+def workflows_in(folder: str) -> list[str]:
+    """The workflow files directly in `folder`, sorted; links are followed, dot files are not looked at."""
+    try:
+        files = sorted(Path(folder).iterdir())
+    except OSError:
+        return []
+    named = (file for file in files if file.name.endswith(_suffixes) and not file.name.startswith("."))
+    return [str(file) for file in named if file.is_file() and looks_like_workflow(str(file))]
+
+
 def looks_like_workflow(path: str) -> bool:
     """Whether it is worth parsing: one of the words without which a file is no workflow stands near its beginning."""
     try:
