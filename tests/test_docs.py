@@ -26,7 +26,7 @@ from typing import NamedTuple
 import pytest
 
 from stepwave import api
-from stepwave.core import keys
+from stepwave.core.reading import keys
 from tests.core.test_schedule import TRUTH
 
 ROOT = Path(__file__).resolve().parent.parent

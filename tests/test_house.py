@@ -24,6 +24,8 @@ FLOORS = {
     "parallel": 2,
     "core": 1,
 }
+FLOORS_OF_CORE = {"language": 1, "reading": 2, "building": 3, "running": 4, "telling": 5}
+"""What stands beside them in `core` is what all of them speak of, and knows none of them."""
 FORBIDDEN_IN_CORE = {
     "asyncio", "io", "os", "queue", "random", "signal", "socket", "sqlite3", "subprocess", "tempfile", "threading",
     "time", "rich", "typer", "dask",
@@ -70,6 +72,17 @@ def test_imports_point_down() -> None:
             own, other = here.split(".")[0], there.split(".")[0]
             down = FLOORS[other] < FLOORS[own] or there == here or (own == "edge" and other in LISTENED_TO)
             if not down:
+                wrong.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
+    assert not wrong
+
+
+def test_imports_within_core_point_down() -> None:
+    wrong = []
+    for path in sorted((SRC / "core").rglob("*.py")):
+        own = FLOORS_OF_CORE.get(path.relative_to(SRC / "core").parts[0], 0)
+        for line, name, _ in imports(path):
+            parts = name.split(".")
+            if parts[:2] == ["stepwave", "core"] and FLOORS_OF_CORE.get(parts[2], 0) > own:
                 wrong.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
     assert not wrong
 

@@ -11,7 +11,7 @@ The functions are those of `stepwave.api`; importing this package imports none o
 TYPE_CHECKING = False  # the helper processes import this package, and typing costs a third of their start
 if TYPE_CHECKING:
     from stepwave.api import Loaded, load, plan, run, validate
-    from stepwave.core.means import Command
+    from stepwave.core.building.means import Command
     from stepwave.core.summary import Summary
 
 __version__ = "0.1.0"
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> object:
 
         return Summary
     if name == "Command":
-        from stepwave.core.means import Command
+        from stepwave.core.building.means import Command
 
         return Command
     if name in __all__:

@@ -28,8 +28,8 @@ from stepwave.loading import (
 )
 
 if TYPE_CHECKING:
+    from stepwave.core.language.scope import Files
     from stepwave.core.plan import Plan
-    from stepwave.core.scope import Files
     from stepwave.core.summary import StepResult, Summary
     from stepwave.edge.local.zygote import Zygote
     from stepwave.engine import Inbox, Launcher, Listener
@@ -86,7 +86,7 @@ def refusals(loaded: Loaded) -> tuple[Diagnostic, ...]:
 
 def plan(workflow: Workflow, *, max_concurrency: int | None = None) -> "Plan":
     """Work out waves and longest paths. `max_concurrency` overrides the file. Raises ValueError when it is < 1."""
-    from stepwave.core.graph import make_plan
+    from stepwave.core.running.graph import make_plan
 
     return make_plan(workflow, cpus=cpu_count(), max_concurrency=max_concurrency)
 
@@ -177,9 +177,9 @@ def run_plan(
     zygote: "Zygote | None" = None,
 ) -> "Summary":
     """The last stops of `run`; see there. `zygote` is one from `start_early`, and closed in the end."""
-    from stepwave.core.prepare import Preparation
-    from stepwave.core.schedule import Schedule
-    from stepwave.core.tally import Tally
+    from stepwave.core.running.prepare import Preparation
+    from stepwave.core.running.schedule import Schedule
+    from stepwave.core.telling.tally import Tally
     from stepwave.edge.environment import caller_environment
     from stepwave.edge.files import make_run_folder, run_id
     from stepwave.edge.interrupts import Interrupts
@@ -268,7 +268,7 @@ def board(*, color: bool, unicode: bool) -> Factory:
     def make(plan: "Plan", folder: Path) -> "Listener":
         from rich.console import Console
 
-        from stepwave.core.style import make_style
+        from stepwave.core.telling.style import make_style
         from stepwave.edge.screen.board import Board
 
         console = Console(stderr=True, no_color=not color, highlight=False, emoji=False, markup=False)
@@ -281,7 +281,7 @@ def lines(*, color: bool, unicode: bool, verbose: bool = False, quiet: bool = Fa
     """Plain lines on standard error, in the order in which things happen."""
 
     def make(plan: "Plan", folder: Path) -> "Listener":
-        from stepwave.core.style import make_style
+        from stepwave.core.telling.style import make_style
         from stepwave.edge.screen.lines import Lines
 
         return Lines(plan, folder, sys.stderr, make_style(color=color, unicode=unicode), verbose=verbose, quiet=quiet)
@@ -305,7 +305,7 @@ def event_file(path: str) -> Factory:
 
 def result_document(summary: "Summary") -> dict[str, Any]:
     """The result as JSON values: schemas/result.schema.json. Reads at most 64 KiB of each step's output."""
-    from stepwave.core.record import result_document as document
+    from stepwave.core.telling.record import result_document as document
     from stepwave.edge.files import head_text
 
     outputs: dict[str, str] = {}
@@ -336,10 +336,10 @@ def schema_text(name: str) -> str:
 
 def dry_run(plan: "Plan", deselected: frozenset[str] = frozenset(), *, skip_agents: bool = False) -> str:
     """What `run` would start: waves, commands, folders, environment, limits. Runs nothing."""
-    from stepwave.core.dryrun import dry_run as describe
     from stepwave.core.events import NO_EXECUTOR, NOT_SELECTED
     from stepwave.core.model import StepType
-    from stepwave.core.prepare import Preparation
+    from stepwave.core.running.prepare import Preparation
+    from stepwave.core.telling.dryrun import dry_run as describe
 
     preparation = Preparation(
         plan,

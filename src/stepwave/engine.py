@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from stepwave.core.events import Entry, Event, Order, Signal, Tick
-from stepwave.core.schedule import Schedule
+from stepwave.core.running.schedule import Schedule
 
 
 class Listener(Protocol):

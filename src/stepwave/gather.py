@@ -2,9 +2,9 @@
 
 import os
 
-from stepwave.core.document import Document
-from stepwave.core.env_file import EnvFile
-from stepwave.core.sources import MAX_FILES, Gathered, Wanted, asked, folder
+from stepwave.core.reading.document import Document
+from stepwave.core.reading.env_file import EnvFile
+from stepwave.core.reading.sources import MAX_FILES, Gathered, Wanted, asked, folder
 
 MAX_TOTAL = 64 << 20
 """Bytes that all of them may have together."""
@@ -47,7 +47,7 @@ def _read(wanted: Wanted, shown: str, left: int) -> bytes | str | None:
 
 
 def _parsed(data: bytes | str | None, path: str, shown: str, gathered: Gathered) -> Document | None:
-    from stepwave.core.parse import parse
+    from stepwave.core.reading.parse import parse
 
     if not isinstance(data, bytes):
         gathered.documents[path] = data

@@ -15,8 +15,8 @@ from stepwave.core.model import Value, Workflow, nothing
 from stepwave.outfit import equipped
 
 if TYPE_CHECKING:
-    from stepwave.core.document import Document
-    from stepwave.core.sources import Gathered
+    from stepwave.core.reading.document import Document
+    from stepwave.core.reading.sources import Gathered
 
 Variables = Mapping[str, Value]
 
@@ -52,7 +52,7 @@ def load(
     workflows or workstreams, `strict` turns unknown keys into errors, `tools` is a file of profiles of agents and
     tools. Never raises for a bad file: see `Loaded.diagnostics`.
     """
-    from stepwave.core.parse import parse
+    from stepwave.core.reading.parse import parse
     from stepwave.edge.files import CannotRead, folder_of, read_bytes
 
     path = os.fspath(path)
@@ -82,7 +82,7 @@ class _Asked(NamedTuple):
 
 def _load(path: str, documents: "list[Document]", found: list[Diagnostic], folder: str, asked: _Asked) -> Loaded:
     """From parsed documents to a workflow: one file, or the files of a folder, which `path` then is."""
-    from stepwave.core.build import Inputs, build, build_folder
+    from stepwave.core.building.build import Inputs, build, build_folder
     from stepwave.edge.confined import ConfinedFiles
 
     around = os.path.dirname(documents[0].path)  # noqa: PTH120
@@ -127,7 +127,7 @@ def _is_program(search_path: str, word: str) -> bool:
 
 def _gather(documents: "Sequence[Document]", folder: str, around: str) -> "Gathered":
     """What the documents, all of one folder, ask for. Nothing is imported for those that ask for nothing."""
-    from stepwave.core.sources import Gathered, asks
+    from stepwave.core.reading.sources import Gathered, asks
 
     gathered: Gathered | None = None
     for document in documents:
@@ -140,8 +140,8 @@ def _gather(documents: "Sequence[Document]", folder: str, around: str) -> "Gathe
 
 def _load_folder(path: str, asked: _Asked) -> Loaded:
     """The workflow files directly in a folder, each of them a workstream."""
-    from stepwave.core.parse import parse
-    from stepwave.core.sources import not_included
+    from stepwave.core.reading.parse import parse
+    from stepwave.core.reading.sources import not_included
     from stepwave.edge.files import CannotRead, read_bytes
     from stepwave.edge.find import workflows_in
 
@@ -191,7 +191,7 @@ def _is_name(name_or_path: str) -> bool:
 
 def _schema_findings(documents: "Sequence[Document]", built: Sequence[Diagnostic]) -> list[Diagnostic]:
     """What jsonschema says, where `build` has not already said something better about the same place."""
-    from stepwave.core.schema import check_schema
+    from stepwave.core.reading.schema import check_schema
 
     told = {(one.place.path, one.place.line) for one in built if one.severity is Severity.ERROR}
     findings = (one for document in documents for one in check_schema(document, _workflow_schema()))
@@ -236,8 +236,8 @@ def check_folder(
 ) -> tuple[Diagnostic, ...]:
     """What is wrong with the workflow files directly in a folder when they are taken together: asked only where they
     are workstreams that depend on each other, or have the same id."""
-    from stepwave.core.parse import parse
-    from stepwave.core.sources import are_workstreams
+    from stepwave.core.reading.parse import parse
+    from stepwave.core.reading.sources import are_workstreams
     from stepwave.edge.files import CannotRead, read_bytes
     from stepwave.edge.find import workflows_in
 

@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from stepwave.core.building.means import Lack, Means, Shelf
 from stepwave.core.diagnostics import Diagnostic, Place, error
-from stepwave.core.means import Lack, Means, Shelf
 
 if TYPE_CHECKING:
-    from stepwave.core.build import Inputs
+    from stepwave.core.building.build import Inputs
     from stepwave.core.model import Workflow
 
 BESIDE = ("tools.yaml", "tools.yml", "tools.json")
@@ -97,7 +97,7 @@ class _Outfit:
 
     def packaged(self, means: Means) -> Means:
         """With the profiles that come with stepwave, and a note which of their programs are not installed."""
-        from stepwave.core.profiles import programs_of
+        from stepwave.core.building.profiles import programs_of
         from stepwave.edge.local.job import find_program
 
         file = str(Path(__file__).with_name("tools.yaml"))
@@ -113,8 +113,8 @@ class _Outfit:
 
     def _shelf(self, path: str, shown: str) -> Shelf | None:
         """A file of tools, read and parsed. `shown` is its path in messages."""
-        from stepwave.core.parse import parse
-        from stepwave.core.profiles import check_shelf
+        from stepwave.core.building.profiles import check_shelf
+        from stepwave.core.reading.parse import parse
         from stepwave.edge.files import CannotRead, read_bytes
 
         try:

@@ -202,8 +202,8 @@ def test_a_file_without_such_a_type_looks_for_no_plugins(tmp_path: Path) -> None
         "import sys; sys.argv = ['stepwave', 'run', '-q', 'flow.yaml']\n"
         "from stepwave.cli import door\n"
         "door()\n"
-        "seen = {'importlib.metadata', 'stepwave.edge.plugins', 'stepwave.edge.modules', 'stepwave.core.profiles',"
-        " 'stepwave.core.build_agent', 'stepwave.core.build_function', 'stepwave.core.build_plugin', 'jsonschema'}\n"
+        "building = {f'stepwave.core.building.{name}' for name in ('agent', 'function', 'plugin', 'profiles')}\n"
+        "seen = {'importlib.metadata', 'stepwave.edge.plugins', 'stepwave.edge.modules', 'jsonschema', *building}\n"
         "print('LOADED', sorted(seen & set(sys.modules)))\n"
     )
     done = subprocess.run(

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from stepwave.core.build import Inputs, build
+from stepwave.core.building.build import Inputs, build
 from stepwave.core.diagnostics import Diagnostic, Severity, has_errors
-from stepwave.core.document import Document
 from stepwave.core.model import Step, Value, Workflow
-from stepwave.core.parse import parse
+from stepwave.core.reading.document import Document
+from stepwave.core.reading.parse import parse
 
 Said = str | Mapping[str, object] | Sequence[Mapping[str, object]]
 """YAML text, or what is to be written as JSON."""

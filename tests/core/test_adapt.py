@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwave.core.adapt import PER_STEP_BYTES, SHARE, width
+from stepwave.core.running.adapt import PER_STEP_BYTES, SHARE, width
 
 PLENTY = 1 << 50
 counts = st.integers(1, 64)

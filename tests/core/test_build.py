@@ -2,9 +2,9 @@
 
 import pytest
 
-from stepwave.core import keys
-from stepwave.core.build import detect_dialect
+from stepwave.core.building.build import detect_dialect
 from stepwave.core.model import Backoff, Dialect, FailurePolicy, Retry, Scheduling, StepType
+from stepwave.core.reading import keys
 from tests.core.build_texts import built, codes, step_of, told, workflow_of
 
 RUN = {"id": "a", "command": "true"}

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core import keys
-from stepwave.core.build import Inputs, build
-from stepwave.core.cycles import in_order
+from stepwave.core.building.build import Inputs, build
+from stepwave.core.building.cycles import in_order
 from stepwave.core.diagnostics import has_errors
-from stepwave.core.keys import Keys
-from stepwave.core.parse import parse
+from stepwave.core.reading import keys
+from stepwave.core.reading.keys import Keys
+from stepwave.core.reading.parse import parse
 from tests.core.build_texts import built
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stepwave.core.build import Inputs, build
+from stepwave.core.building.build import Inputs, build
+from stepwave.core.building.means import Lack, Means
 from stepwave.core.diagnostics import Diagnostic, Place
-from stepwave.core.means import Lack, Means
 from stepwave.core.model import Function, Step, StepType
 from tests.core.build_texts import codes, parsed, told
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwave.core.cycles import find_cycle, in_order, not_upstream
+from stepwave.core.building.cycles import find_cycle, in_order, not_upstream
 from tests.core.build_texts import built, codes
 
 Graph = dict[str, tuple[str, ...]]

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.build import Inputs, build, build_folder
+from stepwave.core.building.build import Inputs, build, build_folder
 from stepwave.core.diagnostics import Diagnostic, has_errors
-from stepwave.core.document import Document
 from stepwave.core.model import Stage, Workflow
-from stepwave.core.sources import are_workstreams, asked, joined, not_included
+from stepwave.core.reading.document import Document
+from stepwave.core.reading.sources import are_workstreams, asked, joined, not_included
 from tests.core.build_texts import Said, parsed
 
 Files = Mapping[str, Said | None]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.fanout import parts
-from stepwave.core.labels import item_labels
+from stepwave.core.building.labels import item_labels
 from stepwave.core.model import Step, StepType
+from stepwave.core.running.fanout import parts
 from tests.core.build_texts import built, codes, told, workflow_of
 
 BUILD = {"id": "build", "run": "make {{matrix.os}}"}

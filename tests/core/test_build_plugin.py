@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
-from stepwave.core.build import Inputs, build
+from stepwave.core.building.build import Inputs, build
+from stepwave.core.building.means import Command, Kind, Means, Refused, Wrong
 from stepwave.core.diagnostics import Diagnostic
-from stepwave.core.means import Command, Kind, Means, Refused, Wrong
 from stepwave.core.model import Stdin, Step, StepType, Value
 from tests.core.build_texts import parsed
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core import keys
-from stepwave.core.build_rule import MAX_DEPTH
+from stepwave.core.building.rule import MAX_DEPTH
+from stepwave.core.language.rules import OPERATORS, PRESENCE, holds
+from stepwave.core.language.scope import ExpressionError, Unresolved, Values
 from stepwave.core.model import Rule
-from stepwave.core.rules import OPERATORS, PRESENCE, holds
-from stepwave.core.scope import ExpressionError, Unresolved, Values
+from stepwave.core.reading import keys
 from tests.core.build_texts import built, workflow_of
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas/workflow.schema.json"

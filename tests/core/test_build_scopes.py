@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.build_scopes import MAX_TOLD
+from stepwave.core.building.scopes import MAX_TOLD
+from stepwave.core.building.together import together
 from stepwave.core.diagnostics import Diagnostic, Place
 from stepwave.core.model import Branch, Rule, Stage, Step
-from stepwave.core.together import together
 from tests.core.build_texts import built
 
 A, B = {"id": "a", "run": "x"}, {"id": "b", "run": "x"}

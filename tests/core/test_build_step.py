@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwave.core import commands
-from stepwave.core.interpolate import reference_spans
+from stepwave.core.building import commands
+from stepwave.core.language.interpolate import reference_spans
 from stepwave.core.model import Backoff, FailurePolicy, Limits, Retry, Stdin, Step, StepType, StopRule
 from tests.core.build_texts import built, codes, step_of, workflow_of
 

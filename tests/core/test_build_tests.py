@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwave.core.build import Inputs, build
+from stepwave.core.building.build import Inputs, build
+from stepwave.core.building.prose import reads_as_prose
 from stepwave.core.diagnostics import Diagnostic
 from stepwave.core.model import AcceptanceTest, FailurePolicy, Stage, Step, StepType, Workflow
-from stepwave.core.prose import reads_as_prose
 from tests.core.build_texts import Said, built, codes, parsed, step_of, told, workflow_of
 
 SH = ("/bin/sh", "-c")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.build import Inputs, build
-from stepwave.core.build_variables import MAX_DEPTH
+from stepwave.core.building.build import Inputs, build
+from stepwave.core.building.variables import MAX_DEPTH
 from stepwave.core.model import Value
 from tests.core.build_texts import built, parsed, workflow_of
 

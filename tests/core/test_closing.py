@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.closing import FULL_FAILURES, TABLE_LIMIT, closing, shown_in_full, shown_logs, verdict
 from stepwave.core.diagnostics import Place
 from stepwave.core.events import BY_BRANCH, NO_EXECUTOR, Outcome, Status, StepDecided, StepTested
 from stepwave.core.model import AcceptanceTest, Function, Stage, Stdin, Step, Workflow
-from stepwave.core.pasting import paste
 from stepwave.core.plan import Plan
-from stepwave.core.style import Style, cells, make_style
 from stepwave.core.summary import Statistics, StepResult, Summary
+from stepwave.core.telling.closing import FULL_FAILURES, TABLE_LIMIT, closing, shown_in_full, shown_logs, verdict
+from stepwave.core.telling.pasting import paste
+from stepwave.core.telling.style import Style, cells, make_style
 
 PRETTY = make_style(color=False, unicode=True)
 PLAIN = make_style(color=False, unicode=False)

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stepwave.core.build import Inputs, build
+from stepwave.core.building.build import Inputs, build
+from stepwave.core.building.dotenv import literal
 from stepwave.core.diagnostics import Diagnostic
-from stepwave.core.dotenv import literal
-from stepwave.core.env_file import EnvFile, EnvFiles
-from stepwave.core.interpolate import fill, text_references
+from stepwave.core.language.interpolate import fill, text_references
+from stepwave.core.language.scope import Values
 from stepwave.core.model import Workflow
-from stepwave.core.scope import Values
+from stepwave.core.reading.env_file import EnvFile, EnvFiles
 from tests.core.build_texts import Said, parsed
 
 

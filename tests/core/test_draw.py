@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwave.core.diagnostics import Place
-from stepwave.core.draw import FORMATS, Format, draw
-from stepwave.core.graph import make_plan
 from stepwave.core.model import AcceptanceTest, Agent, Branch, Function, Retry, Rule, Stage, Step, StepType, Workflow
 from stepwave.core.plan import Plan
+from stepwave.core.running.graph import make_plan
+from stepwave.core.telling.draw import FORMATS, Format, draw
 
 here = Place("w.yaml")
 hostile = 'a"]; click n0 "javascript:x" %% <script> `x` #quot; \\" \\N &lt; 1. x\n- fa:fa-car --> \x1b[31m\x9b'

@@ -1,7 +1,7 @@
 """No key is accepted and ignored: each spelling of each key changes the workflow that comes out, or is refused.
 
-`examples` has one value for every canonical name of every table in `core/keys.py`. A workflow is built with the key and
-without it; what comes out must differ. A new key without an example fails `test_every_key_has_an_example`.
+`examples` has one value for every canonical name of every table in `core/reading/keys.py`. A workflow is built with the
+key and without it; what comes out must differ. A new key without an example fails `test_every_key_has_an_example`.
 """
 
 import json
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from stepwave.core import keys
-from stepwave.core.build import Inputs, build
-from stepwave.core.keys import Keys
+from stepwave.core.building.build import Inputs, build
 from stepwave.core.model import nothing
-from stepwave.core.parse import parse
+from stepwave.core.reading import keys
+from stepwave.core.reading.keys import Keys
+from stepwave.core.reading.parse import parse
 
 
 class Example(NamedTuple):

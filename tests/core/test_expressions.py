@@ -5,13 +5,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.evaluate import evaluate
-from stepwave.core.expression_tree import references, uses_status
-from stepwave.core.expressions import compile_expression
+from stepwave.core.language.evaluate import evaluate
+from stepwave.core.language.expressions import compile_expression
+from stepwave.core.language.scope import ExpressionError, Scope, Unresolved, Values
+from stepwave.core.language.tree import references, uses_status
+from stepwave.core.language.values import MAX_TEXT, in_order, number_of, same, text_of, truth
 from stepwave.core.model import Value
-from stepwave.core.scope import ExpressionError, Scope, Unresolved, Values
 from stepwave.core.text import one_line
-from stepwave.core.values import MAX_TEXT, in_order, number_of, same, text_of, truth
 
 NOON = 1_700_000_000.25  # 2023-11-14T22:13:20Z
 

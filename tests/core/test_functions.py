@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.evaluate import evaluate
-from stepwave.core.expressions import compile_expression
-from stepwave.core.functions import table
-from stepwave.core.lists import MAX_RANGE
+from stepwave.core.language.evaluate import evaluate
+from stepwave.core.language.expressions import compile_expression
+from stepwave.core.language.functions import table
+from stepwave.core.language.lists import MAX_RANGE
+from stepwave.core.language.scope import ExpressionError, FileRefused, Unresolved, Values
+from stepwave.core.language.values import text_of
 from stepwave.core.model import Value
-from stepwave.core.scope import ExpressionError, FileRefused, Unresolved, Values
-from stepwave.core.values import text_of
 
 NOON = 1_700_000_000.25  # 2023-11-14T22:13:20Z
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stepwave.core.globs import MAX_STEPS, TooManySteps, overlap, pattern_of, within
+from stepwave.core.building.globs import MAX_STEPS, TooManySteps, overlap, pattern_of, within
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.evaluate import BUDGET
-from stepwave.core.interpolate import (
+from stepwave.core.language.evaluate import BUDGET
+from stepwave.core.language.interpolate import (
     asks_status,
     check_shell,
     check_text,
@@ -19,9 +19,9 @@ from stepwave.core.interpolate import (
     value_in,
     value_of,
 )
+from stepwave.core.language.scope import ExpressionError, Unresolved, Values, has_reference
+from stepwave.core.language.values import MAX_TEXT
 from stepwave.core.model import Value
-from stepwave.core.scope import ExpressionError, Unresolved, Values, has_reference
-from stepwave.core.values import MAX_TEXT
 
 scope = Values(
     variables={

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core import parse as parse_module
 from stepwave.core.diagnostics import Diagnostic, Severity, has_errors
-from stepwave.core.document import Document, Mapping, Node, Scalar, Sequence, Syntax, plain
-from stepwave.core.parse import MAX_BYTES, MAX_DEPTH, lines, parse, untab
+from stepwave.core.reading import parse as parse_module
+from stepwave.core.reading.document import Document, Mapping, Node, Scalar, Sequence, Syntax, plain
+from stepwave.core.reading.parse import MAX_BYTES, MAX_DEPTH, lines, parse, untab
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data/workflows"
 FILES = sorted(path for path in DATA.glob("**/*") if path.is_file())
@@ -140,7 +140,7 @@ def test_the_depth_that_is_allowed_is_read(path: str) -> None:
 
 @pytest.mark.parametrize(("path", "reader"), [("w.yaml", "yaml_reader"), ("w.json", "json_reader")])
 def test_too_many_values_are_refused(path: str, reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"stepwave.core.{reader}.MAX_NODES", 100)  # the real one takes seconds
+    monkeypatch.setattr(f"stepwave.core.reading.{reader}.MAX_NODES", 100)  # the real one takes seconds
     assert told("[" + "[],\n" * 99 + "]", path) == []
     assert told("[" + "[],\n" * 100 + "]", path) == [("too-many-values", 100, 1)]
 

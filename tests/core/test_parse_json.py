@@ -3,8 +3,8 @@
 import pytest
 
 from stepwave.core.diagnostics import Diagnostic, Severity, has_errors
-from stepwave.core.document import Mapping, Node, Scalar, Sequence, Span, plain
-from stepwave.core.parse import parse
+from stepwave.core.reading.document import Mapping, Node, Scalar, Sequence, Span, plain
+from stepwave.core.reading.parse import parse
 
 
 def root(text: str) -> Node:

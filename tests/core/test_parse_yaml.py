@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwave.core.diagnostics import Diagnostic, has_errors
-from stepwave.core.document import Document, Mapping, Node, Scalar, Sequence, plain
-from stepwave.core.parse import parse
+from stepwave.core.reading.document import Document, Mapping, Node, Scalar, Sequence, plain
+from stepwave.core.reading.parse import parse
 
 
 @pytest.fixture(params=["libyaml", "python"], autouse=True)

@@ -10,11 +10,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.evaluate import evaluate
-from stepwave.core.expressions import compile_expression
-from stepwave.core.interpolate import fill, value_of
+from stepwave.core.language.evaluate import evaluate
+from stepwave.core.language.expressions import compile_expression
+from stepwave.core.language.interpolate import fill, value_of
+from stepwave.core.language.scope import ExpressionError, Unresolved, Values
 from stepwave.core.model import Value
-from stepwave.core.scope import ExpressionError, Unresolved, Values
 
 Tree = tuple[Any, ...]
 

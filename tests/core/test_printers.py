@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwave.core.diagnostics import Diagnostic, Place, Severity, error, info, warning
-from stepwave.core.printers import EXCERPT_COLUMNS, as_github, as_json, as_text, columns
-from stepwave.core.sarif import as_sarif
+from stepwave.core.telling.printers import EXCERPT_COLUMNS, as_github, as_json, as_text, columns
+from stepwave.core.telling.sarif import as_sarif
 
 hostile = "x\x1b]52;c;aGk=\x07\r\n::error file=a::owned\u202e%0A::set-output name=a::b"
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)

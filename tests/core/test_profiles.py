@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stepwave.core.build import Inputs, build
+from stepwave.core.building.build import Inputs, build
+from stepwave.core.building.means import Means, Shelf
+from stepwave.core.building.profiles import check_shelf, programs_of
 from stepwave.core.diagnostics import Diagnostic
-from stepwave.core.means import Means, Shelf
 from stepwave.core.model import Stdin, Step, StepType, Workflow
-from stepwave.core.parse import parse
-from stepwave.core.profiles import check_shelf, programs_of
+from stepwave.core.reading.parse import parse
 from tests.core.build_texts import built, codes, parsed, told, workflow_of
 
 PACKAGED = Path(__file__).resolve().parents[2] / "src/stepwave/tools.yaml"

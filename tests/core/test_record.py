@@ -27,8 +27,8 @@ from stepwave.core.events import (
     Usage,
 )
 from stepwave.core.model import Stage
-from stepwave.core.record import event_document, iso_time, result_document
 from stepwave.core.summary import Statistics, StepResult, Summary
+from stepwave.core.telling.record import event_document, iso_time, result_document
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 EVENT: dict[str, Any] = json.loads((SCHEMAS / "event.schema.json").read_text("utf-8"))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.regexes import MAX_GROUPS, MAX_PATTERN, BadPattern, TooSlow, check_pattern, search
-from stepwave.core.values import MAX_TEXT, BadArgument
+from stepwave.core.language.regexes import MAX_GROUPS, MAX_PATTERN, BadPattern, TooSlow, check_pattern, search
+from stepwave.core.language.values import MAX_TEXT, BadArgument
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stepwave.core.language.rules import OPERATORS, ORDERS, asks_for_status, holds, parts, references
+from stepwave.core.language.scope import ExpressionError, Unresolved, Values
+from stepwave.core.language.values import MAX_TEXT
 from stepwave.core.model import Rule, Value
-from stepwave.core.rules import OPERATORS, ORDERS, asks_for_status, holds, parts, references
-from stepwave.core.scope import ExpressionError, Unresolved, Values
-from stepwave.core.values import MAX_TEXT
 
 scope = Values(
     variables={

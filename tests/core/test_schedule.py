@@ -12,11 +12,11 @@ from stepwave.core.events import (
     StepRetrying,
     StepStopping,
 )
-from stepwave.core.graph import make_plan
 from stepwave.core.model import Agent, Backoff, FailurePolicy, Retry, Scheduling, StepType, StopRule
-from stepwave.core.prepare import Preparation
-from stepwave.core.retry import retry_delay
-from stepwave.core.schedule import Schedule
+from stepwave.core.running.graph import make_plan
+from stepwave.core.running.prepare import Preparation
+from stepwave.core.running.retry import retry_delay
+from stepwave.core.running.schedule import Schedule
 from tests.core.world import Acts, cancelled, completed, failed, run, skipped, step, timeout, workflow
 
 NO = Acts(code=1)

@@ -4,7 +4,7 @@ import pytest
 
 from stepwave.core.events import StepDecided, StepsAdded
 from stepwave.core.model import Branch, FailurePolicy, Function, Rule, Step, StepType
-from stepwave.core.record import event_document
+from stepwave.core.telling.record import event_document
 from tests.core.world import HERE, Acts, World, cancelled, completed, failed, run, skipped, step
 
 NO = Acts(code=1)

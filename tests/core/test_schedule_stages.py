@@ -303,8 +303,8 @@ def test_the_width_follows_how_busy_the_machine_is() -> None:
 
 
 def test_why_a_clean_up_step_waits() -> None:
-    from stepwave.core.prepare import Preparation
-    from stepwave.core.schedule import Schedule
+    from stepwave.core.running.prepare import Preparation
+    from stepwave.core.running.schedule import Schedule
 
     world = World(run(step("a"), last("end")).plan)
     schedule = Schedule(world.plan, Preparation(world.plan, environ={}, run="r", run_folder="/r", now=0.0))

@@ -14,7 +14,6 @@ from stepwave.core.events import (
     StepsAdded,
     StepStarted,
 )
-from stepwave.core.graph import make_plan
 from stepwave.core.model import (
     CLEAN_UP,
     STAGES,
@@ -28,6 +27,7 @@ from stepwave.core.model import (
     Step,
     StepType,
 )
+from stepwave.core.running.graph import make_plan
 from tests.core.world import Acts, World, step, workflow
 
 _types = [*[StepType.SCRIPT] * 5, StepType.CONDITION, StepType.CONDITION, StepType.FAN_OUT, StepType.NOOP]

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from stepwave.core import keys
 from stepwave.core.diagnostics import Diagnostic
-from stepwave.core.document import Document
-from stepwave.core.parse import parse
-from stepwave.core.schema import MAX_SHOWN, check_schema
-from stepwave.core.schema_accept import compile_acceptor
-from stepwave.core.units import seconds_of
+from stepwave.core.reading import keys
+from stepwave.core.reading.document import Document
+from stepwave.core.reading.parse import parse
+from stepwave.core.reading.schema import MAX_SHOWN, check_schema
+from stepwave.core.reading.schema_accept import compile_acceptor
+from stepwave.core.reading.units import seconds_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REAL = REPOSITORY / "../shared/data/workflows"
@@ -319,7 +319,8 @@ def test_tolerated(text: str) -> None:
 
 def test_a_valid_file_does_not_import_jsonschema() -> None:
     script = (
-        "import json, sys; from stepwave.core.document import *; from stepwave.core.schema import check_schema\n"
+        "import json, sys; from stepwave.core.reading.document import *\n"
+        "from stepwave.core.reading.schema import check_schema\n"
         "schema = json.load(open(sys.argv[1])); s = Span(1, 1, 1, 2)\n"
         "root = Mapping({'run': Scalar('x', 'x', s), 'id': Scalar('a', 'a', s)}, {'run': s, 'id': s}, s)\n"
         "assert check_schema(Document('f', '', Syntax.YAML, Sequence([root], s)), schema) == []\n"

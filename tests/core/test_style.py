@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwave.core.endings import ending, mark
 from stepwave.core.events import Outcome, StepFinished
-from stepwave.core.style import (
+from stepwave.core.telling.endings import ending, mark
+from stepwave.core.telling.style import (
     Role,
     Style,
     can_show_unicode,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwave.core.units import Unit, bytes_of, in_seconds, is_bare_number, seconds_of
+from stepwave.core.reading.units import Unit, bytes_of, in_seconds, is_bare_number, seconds_of
 
 
 @pytest.mark.parametrize(

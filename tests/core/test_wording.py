@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepwave.core.language.rules import COMBINATIONS, OPERATORS
 from stepwave.core.model import STAGES, Rule
-from stepwave.core.rules import COMBINATIONS, OPERATORS
+from stepwave.core.reading.units import bytes_of
+from stepwave.core.telling.wording import STAGE_NAMES, rule_words
 from stepwave.core.text import size_of
-from stepwave.core.units import bytes_of
-from stepwave.core.wording import STAGE_NAMES, rule_words
 
 a, b = Rule("equals", "{{a}}", 1), Rule("exists", "{{b}}")
 

@@ -19,11 +19,11 @@ from stepwave.core.events import (
     StepStarted,
     Tick,
 )
-from stepwave.core.graph import make_plan
 from stepwave.core.model import Step, Workflow
 from stepwave.core.plan import Plan
-from stepwave.core.prepare import Preparation
-from stepwave.core.schedule import Schedule
+from stepwave.core.running.graph import make_plan
+from stepwave.core.running.prepare import Preparation
+from stepwave.core.running.schedule import Schedule
 
 HERE = Place("test.yaml")
 

@@ -39,7 +39,7 @@ from stepwave.core.events import (
 )
 from stepwave.core.model import AcceptanceTest, Stage, Step, StepType, Workflow
 from stepwave.core.plan import Plan
-from stepwave.core.style import cells, make_style
+from stepwave.core.telling.style import cells, make_style
 from stepwave.edge.screen.board import Board
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwave.core.scope import FileRefused
+from stepwave.core.language.scope import FileRefused
 from stepwave.edge.confined import MAX_BYTES, ConfinedFiles
 
 

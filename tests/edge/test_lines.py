@@ -36,7 +36,7 @@ from stepwave.core.events import (
 )
 from stepwave.core.model import Retry, Stage, Step, StepType, Workflow
 from stepwave.core.plan import Plan
-from stepwave.core.style import Style, make_style
+from stepwave.core.telling.style import Style, make_style
 from stepwave.edge.screen.lines import SKIPS_IN_A_ROW, TESTS_NAMED, Lines
 
 PRETTY = make_style(color=False, unicode=True)

@@ -47,7 +47,7 @@ def validate(
 
 
 def _good_news(loaded: api.Loaded, color: str) -> str:
-    from stepwave.core.style import Role, can_show_unicode, make_style, wants_color
+    from stepwave.core.telling.style import Role, can_show_unicode, make_style, wants_color
 
     style = make_style(
         color=wants_color(color, os.environ, sys.stdout.isatty()),
@@ -61,8 +61,8 @@ def _good_news(loaded: api.Loaded, color: str) -> str:
 
 
 def _machine_readable(findings: Sequence[Diagnostic], format: str) -> str:
-    from stepwave.core import printers
-    from stepwave.core.sarif import as_sarif
+    from stepwave.core.telling import printers
+    from stepwave.core.telling.sarif import as_sarif
 
     if format == "json":
         return printers.as_json(findings) + "\n"
@@ -76,7 +76,7 @@ def _fix(path: str, color: str) -> int:
     """Leading tabs to spaces: the change as a diff first, then the file."""
     from difflib import unified_diff
 
-    from stepwave.core.parse import untab
+    from stepwave.core.reading.parse import untab
 
     if path == "-" or not path.endswith((".yaml", ".yml")):
         return 0
@@ -96,7 +96,7 @@ def _fix(path: str, color: str) -> int:
 
 
 def graph(file: str, *, format: str, output: str | None, name: str | None, color: str) -> int:
-    from stepwave.core.draw import draw
+    from stepwave.core.telling.draw import draw
 
     loaded = api.load(api.locate(file), name=name)
     if loaded.workflow is None:
@@ -136,7 +136,7 @@ def _as_json(listed: Sequence[api.Listed]) -> str:
 
 
 def _table(listed: Sequence[api.Listed]) -> list[str]:
-    from stepwave.core.style import cells, pad
+    from stepwave.core.telling.style import cells, pad
 
     rows = [("NAME", "VERSION", "STEPS", "FILE", "DESCRIPTION")]
     for one in listed:

@@ -12,8 +12,8 @@ from stepwave.core import adjust
 from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, Severity, error, has_errors
 from stepwave.core.model import FailurePolicy, Value, Workflow
 from stepwave.core.plan import Plan
+from stepwave.core.reading.units import is_bare_number, seconds_of
 from stepwave.core.summary import Summary
-from stepwave.core.units import is_bare_number, seconds_of
 from stepwave.core.variables import read_variables
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _close(asked: Asked, plan: Plan, summary: Summary) -> int:
 
 
 def _report(asked: Asked, plan: Plan, summary: Summary) -> list[str]:
-    from stepwave.core.closing import closing, shown_logs, verdict
+    from stepwave.core.telling.closing import closing, shown_logs, verdict
 
     style = terminal.talk_style(asked.color)
     if asked.quiet and summary.success:

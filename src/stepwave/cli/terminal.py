@@ -8,7 +8,7 @@ from shutil import get_terminal_size
 from stat import S_IMODE
 
 from stepwave.core.diagnostics import Diagnostic
-from stepwave.core.style import Role, Style, can_show_unicode, make_style, wants_color
+from stepwave.core.telling.style import Role, Style, can_show_unicode, make_style, wants_color
 
 _roles = {
     "error": Role.FAIL,
@@ -103,7 +103,7 @@ def tell_findings(findings: Sequence[Diagnostic], texts: Mapping[str, str], colo
 
 
 def findings_text(findings: Sequence[Diagnostic], texts: Mapping[str, str], style: Style) -> str:
-    from stepwave.core.printers import as_text
+    from stepwave.core.telling.printers import as_text
 
     text = as_text(findings, texts, lambda part, role: style.paint(part, _roles.get(role)))
     return style.spell(text).rstrip("\n")

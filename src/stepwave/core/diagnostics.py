@@ -1,7 +1,7 @@
 """What is wrong with a file, as a value: a code, a place, a sentence and one line of help.
 
 A diagnostic is never raised. Whoever finds one adds it to a list and goes on, so that all of them are
-told at once; `stepwave.core.printers` turns the list into text, JSON, GitHub annotations or SARIF.
+told at once; `stepwave.core.telling.printers` turns the list into text, JSON, GitHub annotations or SARIF.
 """
 
 from collections.abc import Iterable

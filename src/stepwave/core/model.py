@@ -208,7 +208,7 @@ class Step(NamedTuple):
     """The folder of the file that the step stands in, relative to that of the workflow, which "" is, or absolute."""
     scope: str = ""
     """Prefix of its id (`lib.` of an included file, `ws.` of a workstream). An id in its texts is looked for with the
-    prefix first, then with ever shorter ones: see `stepwave.core.scoped`."""
+    prefix first, then with ever shorter ones: see `stepwave.core.language.scoped`."""
     dollar: bool = False
     """Whether `${NAME}` is a reference in its texts (snake and plan dialect)."""
     cwd: str = "."

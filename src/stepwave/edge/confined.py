@@ -10,7 +10,7 @@ import os
 import stat
 from contextlib import ExitStack
 
-from stepwave.core.scope import FileRefused
+from stepwave.core.language.scope import FileRefused
 from stepwave.core.text import one_line
 
 MAX_BYTES = 1 << 20
@@ -21,7 +21,7 @@ _file_flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class ConfinedFiles:
-    """See `stepwave.core.scope.Files`. `folder` is absolute; nothing of it is looked at before it is asked for."""
+    """See `language.scope.Files`. `folder` is absolute; nothing of it is looked at before it is asked for."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder

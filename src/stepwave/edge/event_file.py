@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from stepwave.core.events import Entry
-from stepwave.core.record import event_document
+from stepwave.core.telling.record import event_document
 
 
 class EventFile:

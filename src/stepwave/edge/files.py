@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from stepwave.core.parse import MAX_BYTES
+from stepwave.core.reading.parse import MAX_BYTES
 
 STDIN = "-"
 

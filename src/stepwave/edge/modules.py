@@ -12,8 +12,8 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import NamedTuple
 
+from stepwave.core.building.means import Lack
 from stepwave.core.diagnostics import did_you_mean
-from stepwave.core.means import Lack
 from stepwave.core.text import one_line
 
 MAX_BYTES = 4 << 20

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from stepwave.core.means import Command, Kind, Refused, Wrong
+from stepwave.core.building.means import Command, Kind, Refused, Wrong
 from stepwave.core.model import Value
 from stepwave.core.text import one_line
 

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from stepwave.core.endings import decision_words, ending, mark
 from stepwave.core.events import (
     BreakerOpened,
     Entry,
@@ -29,10 +28,11 @@ from stepwave.core.events import (
 )
 from stepwave.core.model import Stage
 from stepwave.core.plan import Plan
-from stepwave.core.progress import Gathering, Progress, Running
-from stepwave.core.style import Role, Span, Style, cells, fit, last_line, pad, pad_left
+from stepwave.core.telling.endings import decision_words, ending, mark
+from stepwave.core.telling.progress import Gathering, Progress, Running
+from stepwave.core.telling.style import Role, Span, Style, cells, fit, last_line, pad, pad_left
+from stepwave.core.telling.wording import STAGE_NAMES
 from stepwave.core.text import duration, plural
-from stepwave.core.wording import STAGE_NAMES
 from stepwave.edge.screen.stream import silence
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from stepwave.core.endings import decision_words, ending, mark
 from stepwave.core.events import (
     BY_CONDITION,
     BreakerOpened,
@@ -34,11 +33,12 @@ from stepwave.core.events import (
     WidthChanged,
 )
 from stepwave.core.model import Stage, Step, StepType
-from stepwave.core.pasting import paste
 from stepwave.core.plan import Plan
-from stepwave.core.style import Role, Style
+from stepwave.core.telling.endings import decision_words, ending, mark
+from stepwave.core.telling.pasting import paste
+from stepwave.core.telling.style import Role, Style
+from stepwave.core.telling.wording import name_of_test
 from stepwave.core.text import duration, plural
-from stepwave.core.wording import name_of_test
 from stepwave.edge.screen.outlet import Outlet
 
 MANY_STEPS = 200

@@ -1,0 +1,1 @@
+"""A Document becomes a Workflow: the dialects, and everything that can be said beforehand, end here."""

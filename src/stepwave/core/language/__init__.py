@@ -1,0 +1,1 @@
+"""Expressions, references in texts, and the names that they stand for."""

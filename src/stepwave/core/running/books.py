@@ -1,0 +1,216 @@
+"""The books of a run: where every step is, what has been told and ordered, what falls due. `Schedule` decides, this
+writes down; nothing else moves a step.
+
+Rule 1  Every step is finished exactly once; `left` counts those that are not.
+Rule 2  Every launch has a turn of its own, so that an alarm which was set for another one is known to be late.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from stepwave.core.events import (
+    Event,
+    Exited,
+    Launch,
+    NewStep,
+    Order,
+    Outcome,
+    StepFinished,
+    StepQueued,
+    StepRetrying,
+    StepsAdded,
+    StepStarted,
+    StepStopping,
+    StepTested,
+    Stop,
+)
+from stepwave.core.model import Stage, Step, StepType
+from stepwave.core.plan import Plan
+from stepwave.core.running.admission import Admission
+from stepwave.core.running.alarms import Alarms, Due
+from stepwave.core.running.prepare import Preparation
+from stepwave.core.running.track import Phase, Track
+
+
+class Books:
+    """`events` and `orders` wait to be fetched. `settled` holds the steps whose end nobody has looked at yet."""
+
+    def __init__(self, plan: Plan, preparation: Preparation) -> None:
+        self.plan = plan
+        self.preparation = preparation
+        self.admission = Admission(plan, plan.max_concurrency)
+        self.alarms = Alarms()
+        self.tracks = {
+            id: Track(step, plan.wave_of[id], preparation.is_self_deciding(step)) for id, step in plan.steps.items()
+        }
+        self.left = len(self.tracks)
+        self.stage_left = Counter(step.stage for step in plan.steps.values())
+        self.dependents: dict[str, tuple[str, ...]] = dict(plan.dependents)
+        self.completed: list[str] = []
+        self.settled: deque[Track] = deque()
+        self.now = 0.0
+        self.last_start: float | None = None
+        self.events: list[Event] = []
+        self.orders: list[Order] = []
+
+    def fetch(self) -> tuple[list[Event], list[Order]]:
+        events, orders = self.events, self.orders
+        self.events, self.orders = [], []
+        return events, orders
+
+    # --- a step's life ------------------------------------------------------------------------------
+
+    def make_ready(self, track: Track) -> None:
+        if track.attempts == 0:
+            track.queued_at = self.now
+            self.events.append(StepQueued(track.step.id))
+        track.move(Phase.READY)
+        self.admission.add(track.step)
+
+    def begin_attempt(self, track: Track) -> None:
+        track.move(Phase.RUNNING)
+        if track.attempts == 0:
+            track.queued_s = self.now - track.queued_at
+        track.attempts += 1
+        track.part = 0
+        track.failed_tests = []
+        track.started_at = self.now
+        track.cause = None
+
+    def tell_started(self, track: Track, launch: Launch | None = None, declared: object = None) -> None:
+        """`launch` None: a step without a process, or one that could not be prepared."""
+        step = track.step
+        if launch is None:
+            self.events.append(StepStarted(step.id, track.attempts, (), ""))
+            return
+        self.events.append(
+            StepStarted(
+                step.id,
+                launch.attempt,
+                launch.argv,
+                launch.cwd,
+                declared,  # type: ignore[arg-type]
+                launch.log,
+                launch.keep_output,
+            )
+        )
+
+    def launch(self, track: Track, launch: Launch, timeout_s: float | None) -> None:
+        """A command of the step, or one of its tests, is ordered to start."""
+        track.turn += 1
+        track.turned_at = self.now
+        track.log, track.limit_s = launch.log, timeout_s
+        self.orders.append(launch)
+        if timeout_s:
+            self.alarms.set(self.now + timeout_s, Due.TIMEOUT, track.step.id, track.turn)
+
+    def tell_tested(self, track: Track, end: Exited, problem: str | None) -> None:
+        """The test that is the present part of the step has ended; `problem`: why it did not pass."""
+        test = track.step.tests[track.part - 1]
+        if problem is not None:
+            track.failed_tests.append(f"`{test.id}` {problem}")
+        seconds = self.now - track.turned_at
+        self.events.append(
+            StepTested(
+                track.step.id,
+                track.attempts,
+                test.id,
+                problem is None,
+                problem,
+                seconds,
+                track.log if end.log_bytes else "",
+                end.log_bytes,
+            )
+        )
+
+    def retry_later(self, track: Track, delay_s: float, reason: str) -> None:
+        self.events.append(StepRetrying(track.step.id, track.attempts, delay_s, reason))
+        track.move(Phase.RETRYING)
+        track.last = None
+        self.alarms.set(self.now + delay_s, Due.RETRY, track.step.id, track.turn)
+
+    def stop(self, track: Track, outcome: Outcome, reason: str) -> None:
+        """Ask the running step to end; its outcome will be this, unless it has ended by itself before that."""
+        track.move(Phase.STOPPING)
+        track.cause = (outcome, reason)
+        rule = track.step.stop
+        self.events.append(StepStopping(track.step.id, track.attempts, reason))
+        self.orders.append(Stop(track.step.id, track.attempts, rule))
+        self.alarms.set(self.now + rule.grace_s, Due.FORCE, track.step.id, track.turn)
+
+    def force(self, track: Track) -> None:
+        self.orders.append(Stop(track.step.id, track.attempts, track.step.stop, force=True))
+
+    def finish(
+        self,
+        track: Track,
+        outcome: Outcome,
+        reason: str | None,
+        *,
+        passes: bool = False,
+        tolerated: bool = False,
+    ) -> None:
+        """`passes`: whoever needs the step may go on."""
+        step, end = track.step, track.last
+        if track.phase is Phase.READY:
+            self.admission.remove(step.id)
+        track.move(Phase.DONE)
+        track.passes = passes
+        track.outcome = outcome
+        finished = StepFinished(
+            step=step.id,
+            outcome=outcome,
+            attempts=track.attempts,
+            exit_code=end.code if end else None,
+            signal=end.signal if end else None,
+            reason=reason,
+            tolerated=tolerated,
+            duration_s=self.now - track.started_at if track.attempts else 0.0,
+            queued_s=track.queued_s,
+            pid=end.pid if end else None,
+            usage=end.usage if end else None,
+            log_bytes=end.log_bytes if end else 0,
+            stdout_bytes=end.stdout_bytes if end else 0,
+        )
+        self.events.append(finished)
+        self.preparation.learn(step, finished, end)
+        track.last = None
+        if outcome is Outcome.COMPLETED and step.undo is not None and step.type is not StepType.FAN_OUT:
+            self.completed.append(step.id)
+        self.left -= 1
+        self.stage_left[step.stage] -= 1
+        self.settled.append(track)
+
+    # --- steps that are not in the file ---------------------------------------------------------------
+
+    def add(self, steps: Iterable[Step], wave: int, after: Iterable[str], whole: Track | None = None) -> list[Track]:
+        """The run grows. `after`: for each step the id that it is shown below; `whole`: what they are parts of."""
+        made = [Track(step, wave, whole is not None and whole.self_deciding, added=True) for step in steps]
+        for track in made:
+            step = track.step
+            track.whole = whole
+            self.tracks[step.id] = track
+            self.left += 1
+            self.stage_left[step.stage] += 1
+            self.dependents[step.id] = ()
+            for need in step.needs:
+                self.dependents[need] = (*self.dependents[need], step.id)
+            self.admission.join(step, wave)
+            self.preparation.join(step)
+        if whole is not None:
+            whole.parts, whole.parts_left = made, len(made)
+        news = [_news(track, below) for track, below in zip(made, after, strict=True)]
+        if news:
+            self.events.append(StepsAdded(tuple(news)))
+        return made
+
+
+def _news(track: Track, after: str) -> NewStep:
+    step = track.step
+    return NewStep(step.id, step.name, after, track.wave, step.needs, step.resources, step.stage)
+
+
+def stages_up_to(stage: Stage) -> frozenset[Stage]:
+    """That stage and those before it."""
+    reached = list(Stage)
+    return frozenset(reached[: reached.index(stage) + 1])

@@ -1,0 +1,1 @@
+"""Events become a Summary, and both become words, drawings and documents."""
