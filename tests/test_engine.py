@@ -61,6 +61,31 @@ def test_a_required_listener_that_fails_ends_the_run() -> None:
         Spine("r", [Ear(fails_at=2)], [], print).tell(EVENTS)
 
 
+class Settling(Ear):
+    """Writes down when it is settled; cannot for the nth time."""
+
+    def __init__(self, cannot: int = 0) -> None:
+        super().__init__()
+        self.settled: list[int] = []
+        self.cannot = cannot
+
+    def settle(self) -> None:
+        self.settled.append(len(self.heard))
+        if len(self.settled) == self.cannot:
+            raise OSError("disk full")
+
+
+def test_what_keeps_events_for_a_moment_is_settled_once_a_turn() -> None:
+    listener = Settling()
+    spine = Spine("r", [Ear(), listener], [Ear()], print)
+    spine.tell(EVENTS)
+    spine.tell([])
+    spine.tell(EVENTS[:1])
+    assert listener.settled == [3, 3, 4]
+    with pytest.raises(ListenerFailed, match="Settling: disk full"):
+        Spine("r", [Settling(cannot=1)], [], print).tell(EVENTS)
+
+
 def test_what_is_put_into_the_inbox_comes_at_once() -> None:
     from stepwave.core.events import Interrupted
 

@@ -30,6 +30,7 @@ from stepwave.loading import (
 if TYPE_CHECKING:
     from stepwave.core.language.scope import Files
     from stepwave.core.plan import Plan
+    from stepwave.core.running.memory import Memory
     from stepwave.core.summary import StepResult, Summary
     from stepwave.edge.local.zygote import Zygote
     from stepwave.engine import Inbox, Launcher, Listener
@@ -174,9 +175,12 @@ def run_plan(
     environ: Mapping[str, str] | None = None,
     courtesy: Sequence[Factory] = (),
     required: Sequence[Factory] = (),
+    memory: "Memory | None" = None,
     zygote: "Zygote | None" = None,
 ) -> "Summary":
-    """The last stops of `run`; see there. `zygote` is one from `start_early`, and closed in the end."""
+    """The last stops of `run`; see there. `memory` knows the successes of earlier runs. `zygote` is one from
+    `start_early`, and closed in the end.
+    """
     from stepwave.core.running.prepare import Preparation
     from stepwave.core.running.schedule import Schedule
     from stepwave.core.telling.tally import Tally
@@ -214,6 +218,7 @@ def run_plan(
             strict=strict,
             skip_agents=skip_agents,
             cpus=cpu_count() if plan.workflow.adaptive else 1,
+            memory=memory,
         )
         tally = Tally(plan)
         needed = [tally, *(make(plan, folder) for make in required)]

@@ -33,6 +33,14 @@ class Listener(Protocol):
     def close(self) -> None: ...
 
 
+class Settling(Listener, Protocol):
+    """A listener that keeps what it is told for a moment."""
+
+    def settle(self) -> None:
+        """All events of one turn have been told, and no order that follows from them has been obeyed: what must be on
+        disk by then is written now."""
+
+
 class Launcher(Protocol):
     """Obeys orders, and answers each `Launch` with exactly one `Exited` through the inbox.
 
@@ -86,7 +94,7 @@ class Spine:
     """Stamps events and carries them to the listeners.
 
     The first failure of a `courtesy` listener mutes it and is told to `complain`; that of a `required` one raises
-    ListenerFailed.
+    ListenerFailed. A required one that can `settle` does so at the end of every turn.
     """
 
     def __init__(
@@ -101,6 +109,7 @@ class Spine:
         self._required = tuple(required)
         self._courtesy = tuple(courtesy)
         self._all = (*required, *courtesy)
+        self._settling: list[Settling] = [x for x in required if hasattr(x, "settle")]  # type: ignore[misc]
         self._complain = complain
         self._began = time.monotonic()
         self._began_at = time.time()
@@ -122,6 +131,11 @@ class Spine:
                     listener.see(entry)
                 except Exception as problem:
                     self._mute(listener, problem)
+        for settling in self._settling:
+            try:
+                settling.settle()
+            except Exception as problem:
+                raise ListenerFailed(f"{type(settling).__name__}: {problem}") from problem
 
     def _mute(self, listener: Listener, problem: Exception) -> None:
         self._courtesy = tuple(other for other in self._courtesy if other is not listener)

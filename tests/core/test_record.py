@@ -101,6 +101,7 @@ def test_an_event_in_full() -> None:
         "usage": {"userS": 0.5, "systemS": 0.25, "peakRssBytes": 4096},
         "logBytes": 0,
         "stdoutBytes": 0,
+        "takenFrom": None,
     }
 
 
@@ -306,7 +307,7 @@ def test_the_schema_names_exactly_the_keys_of_a_result() -> None:
     decided = StepDecided("all", False, (), "why")
     everything = StepResult(
         "all", "", Outcome.ROLLED_BACK, 0, decision=decided, tests=(StepTested("all", 1, "t", True),),
-        stage=Stage.CHECK, after="a",
+        stage=Stage.CHECK, after="a", taken_from="r0",
     )  # fmt: skip
     full = result_document(summary(everything), "/r", {})["stepResults"]["all"]
     assert list(described["stepResult"]["properties"]) == list(full)

@@ -167,7 +167,7 @@ class World:
 
 def run(*steps: Step, acts: Mapping[str, Acts | list[Acts]] | None = None, cpus: int = 4, **fields: object) -> World:
     """Run these steps; what is no field of a workflow is an option of the schedule."""
-    options = {name: fields.pop(name) for name in ("deselected", "strict", "skip_agents") if name in fields}
+    options = {name: fields.pop(name) for name in ("deselected", "strict", "skip_agents", "memory") if name in fields}
     signals, measured = fields.pop("signals", []), fields.pop("measured", [])
     flow = workflow(*steps, **fields)
     world = World(make_plan(flow, cpus=cpus), acts or {}, signals, measured)  # type: ignore[arg-type]

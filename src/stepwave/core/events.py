@@ -303,6 +303,8 @@ class StepFinished(NamedTuple):
     """Size of the last attempt's log; with 0 there is no such file."""
     stdout_bytes: int = 0
     """How much of it was written to stdout, where that was kept apart; with 0 there is no such file."""
+    taken_from: str | None = None
+    """The run whose success stands for this step, which was not run again."""
 
 
 class RunStopping(NamedTuple):

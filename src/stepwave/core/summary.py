@@ -34,6 +34,8 @@ class StepResult(NamedTuple):
     stage: Stage = Stage.MAIN
     after: str = ""
     """The step of the file that it came from: of a `forEach`, or that it undoes. "" for a step of the file itself."""
+    taken_from: str | None = None
+    """The run whose success stands for it."""
     decision: StepDecided | None = None
     tests: tuple[StepTested, ...] = ()
     """The acceptance tests of its last attempt."""

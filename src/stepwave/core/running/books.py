@@ -28,15 +28,17 @@ from stepwave.core.model import Stage, Step, StepType
 from stepwave.core.plan import Plan
 from stepwave.core.running.admission import Admission
 from stepwave.core.running.alarms import Alarms, Due
-from stepwave.core.running.prepare import Preparation
+from stepwave.core.running.memory import Memory, Prior
+from stepwave.core.running.prepare import CannotPrepare, Preparation
 from stepwave.core.running.track import Phase, Track
 
 
 class Books:
     """`events` and `orders` wait to be fetched. `settled` holds the steps whose end nobody has looked at yet."""
 
-    def __init__(self, plan: Plan, preparation: Preparation) -> None:
+    def __init__(self, plan: Plan, preparation: Preparation, memory: Memory | None = None) -> None:
         self.plan = plan
+        self.memory = memory
         self.preparation = preparation
         self.admission = Admission(plan, plan.max_concurrency)
         self.alarms = Alarms()
@@ -66,6 +68,32 @@ class Books:
             self.events.append(StepQueued(track.step.id))
         track.move(Phase.READY)
         self.admission.add(track.step)
+
+    def take_over(self, track: Track) -> bool:
+        """Whether an earlier success stands for the step, which has ended then."""
+        step = track.step
+        if self.memory is None or step.stage is not Stage.MAIN or step.type is not StepType.SCRIPT:
+            return False
+        try:
+            launch, _ = self.preparation.launch(step, 1)
+        except CannotPrepare:
+            return False  # which is told when it starts
+        untouched = not self._needs_are_touched(track)
+        prior = self.memory.recall(step, launch, untouched=untouched, wants_output=self.preparation.keeps_output(step))
+        if prior is None:
+            return False
+        track.last = Exited(step.id, 0, code=prior.exit_code, stdout=prior.stdout, stderr=prior.stderr)
+        self.finish(track, Outcome.COMPLETED, None, passes=True, prior=prior)
+        return True
+
+    def _needs_are_touched(self, track: Track) -> bool:
+        return any(self.tracks[need].touched for need in (track.whole or track).step.needs)
+
+    def _is_touched(self, track: Track) -> bool:
+        """Whether the step, or for one without a process anything before it, has run in this run."""
+        if track.step.type is StepType.SCRIPT:
+            return track.attempts > 0
+        return any(part.touched for part in track.parts) or self._needs_are_touched(track)
 
     def begin_attempt(self, track: Track) -> None:
         track.move(Phase.RUNNING)
@@ -101,6 +129,8 @@ class Books:
         track.turned_at = self.now
         track.log, track.limit_s = launch.log, timeout_s
         self.orders.append(launch)
+        if self.memory is not None and track.part == 0:
+            self.memory.starts(track.step, launch)
         if timeout_s:
             self.alarms.set(self.now + timeout_s, Due.TIMEOUT, track.step.id, track.turn)
 
@@ -149,14 +179,16 @@ class Books:
         *,
         passes: bool = False,
         tolerated: bool = False,
+        prior: Prior | None = None,
     ) -> None:
-        """`passes`: whoever needs the step may go on."""
+        """`passes`: whoever needs the step may go on. `prior`: the earlier success that stands for it."""
         step, end = track.step, track.last
         if track.phase is Phase.READY:
             self.admission.remove(step.id)
         track.move(Phase.DONE)
         track.passes = passes
         track.outcome = outcome
+        track.touched = self.memory is not None and self._is_touched(track)
         finished = StepFinished(
             step=step.id,
             outcome=outcome,
@@ -171,9 +203,12 @@ class Books:
             usage=end.usage if end else None,
             log_bytes=end.log_bytes if end else 0,
             stdout_bytes=end.stdout_bytes if end else 0,
+            taken_from=prior.run if prior else None,
         )
         self.events.append(finished)
-        self.preparation.learn(step, finished, end)
+        self.preparation.learn(step, finished, end, prior)
+        if self.memory is not None:
+            self.memory.ends(step, finished)
         track.last = None
         if outcome is Outcome.COMPLETED and step.undo is not None and step.type is not StepType.FAN_OUT:
             self.completed.append(step.id)

@@ -75,8 +75,9 @@ class Facts:
             f"condition_{decided.step}_triggered_steps": [*decided.chosen],
         }
 
-    def learn(self, step: Step, finished: StepFinished, end: Exited | None) -> None:
-        """A step has ended. What it was and printed is remembered if something refers to it."""
+    def learn(self, step: Step, finished: StepFinished, end: Exited | None, stdout_path: str | None = None) -> None:
+        """A step has ended. What it was and printed is remembered if something refers to it. `stdout_path`: where that
+        lies, of a step that was not run again."""
         id = finished.step
         needed = self._dependents.get(id, ())
         if id not in self._wanted and not needed and not (step.family and step.family in self._wanted):
@@ -94,7 +95,8 @@ class Facts:
             else:
                 stdout = end.stdout.rstrip("\n")
                 facts |= {"stdout": stdout, "stderr": end.stderr.rstrip("\n"), "output": parsed(stdout)}
-            facts["stdoutPath"] = f"{self._run_folder}/{stdout_log(self.log_of(step, finished.attempts))}"
+            own = f"{self._run_folder}/{stdout_log(self.log_of(step, finished.attempts))}"
+            facts["stdoutPath"] = own if stdout_path is None else stdout_path
         if id in self._decisions:
             facts |= _of_decision(self._decisions[id])
         if id in self._families:

@@ -17,6 +17,7 @@ from stepwave.core.plan import Plan
 from stepwave.core.running.exports import shortened, variables_as_env
 from stepwave.core.running.facts import Facts
 from stepwave.core.running.judge import wants_tail
+from stepwave.core.running.memory import Prior
 
 MAX_ITEMS = 10_000
 
@@ -77,9 +78,13 @@ class Preparation:
 
     # --- what happens -------------------------------------------------------------------------------
 
-    def learn(self, step: Step, finished: StepFinished, end: Exited | None) -> None:
-        """A step has ended."""
-        self._facts.learn(step, finished, end)
+    def learn(self, step: Step, finished: StepFinished, end: Exited | None, prior: Prior | None = None) -> None:
+        """A step has ended. `prior`: the earlier success that stands for it."""
+        self._facts.learn(step, finished, end, prior.stdout_path if prior else None)
+
+    def keeps_output(self, step: Step) -> bool:
+        """Whether a text refers to what the step prints."""
+        return self._facts.keeps_output(step)
 
     def learn_decision(self, decided: StepDecided) -> None:
         """A condition step has its answer, which is a variable from now on."""

@@ -44,6 +44,7 @@ from stepwave.core.running.books import Books, stages_up_to
 from stepwave.core.running.breaker import Breakers
 from stepwave.core.running.gates import Gates
 from stepwave.core.running.judge import is_worth_another, judge, judge_test
+from stepwave.core.running.memory import Memory
 from stepwave.core.running.pace import Pace
 from stepwave.core.running.prepare import CannotPrepare, Preparation
 from stepwave.core.running.retry import retry_delay
@@ -58,7 +59,7 @@ class Schedule:
     """One run of one plan. `begin` once, then `handle` every signal, until `done`.
 
     With `skip_agents` a step whose agent nothing here can carry out is skipped, and has not failed. `cpus` are those
-    of this machine, for an adaptive width.
+    of this machine, for an adaptive width. `memory` knows the successes of earlier runs.
     """
 
     def __init__(
@@ -70,10 +71,11 @@ class Schedule:
         strict: bool = False,
         skip_agents: bool = False,
         cpus: int = 1,
+        memory: Memory | None = None,
     ) -> None:
         self.plan = plan
         self.done = False
-        self._books = Books(plan, preparation)
+        self._books = Books(plan, preparation, memory)
         self._tracks: Mapping[str, Track] = self._books.tracks
         self._preparation = preparation
         self._workflow = plan.workflow
@@ -229,9 +231,14 @@ class Schedule:
         elif self._skip_agents and step.type is StepType.AGENT:
             self._books.finish(track, Outcome.SKIPPED, NO_EXECUTOR, passes=True)
         elif step.condition is None:
-            self._books.make_ready(track)
+            self._admit(track)
         else:
             self._decide(track)
+
+    def _admit(self, track: Track) -> None:
+        """Ready, unless an earlier success stands for it."""
+        if not self._books.take_over(track):
+            self._books.make_ready(track)
 
     def _decide(self, track: Track) -> None:
         try:
@@ -240,7 +247,7 @@ class Schedule:
             self._fail(track, Outcome.FAILED, f"its condition cannot be evaluated: {problem}", again=False)
             return
         if holds:
-            self._books.make_ready(track)
+            self._admit(track)
         else:
             self._books.finish(track, Outcome.SKIPPED, BY_CONDITION, passes=True)
 
@@ -314,7 +321,7 @@ class Schedule:
             return
         track.move(Phase.GATHERING)
         for part in self._books.add(steps, track.wave, [track.step.id] * len(steps), track):
-            self._books.make_ready(part)
+            self._admit(part)
 
     def _gather(self, whole: Track) -> None:
         """Once all its parts have ended, so has the step: as well as the worst of them."""

@@ -36,7 +36,7 @@ class Track:
     __slots__ = (
         "added", "attempts", "bad_needs", "cause", "cut", "cut_needs", "errors", "failed_tests", "last", "limit_s",
         "log", "outcome", "part", "parts", "parts_left", "passes", "phase", "queued_at", "queued_s", "self_deciding",
-        "started_at", "step", "turn", "turned_at", "waiting", "wave", "whole",
+        "started_at", "step", "touched", "turn", "turned_at", "waiting", "wave", "whole",
     )  # fmt: skip
 
     def __init__(self, step: Step, wave: int, self_deciding: bool, *, added: bool = False) -> None:
@@ -62,6 +62,7 @@ class Track:
         self.errors: Counter[str] | None = None  # how often each error has come, once there is one
         self.outcome: Outcome | None = None
         self.passes = False  # done, and good enough for those who need it
+        self.touched = False  # it has run in this run, or what it hangs on has; asked only where there is a memory
         self.whole: Track | None = None  # the step of the file that it is a part of
         self.parts: list[Track] = []
         self.parts_left = 0

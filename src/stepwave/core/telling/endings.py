@@ -36,6 +36,8 @@ _ended = {
 
 def ending(step: StepFinished | StepResult, style: Style) -> str:
     """`Complete (2m 45s)`, `Failed (12ms, 3 attempts): exit code 3`, `Skipped: its condition is false`."""
+    if step.taken_from is not None and step.outcome is Outcome.COMPLETED:
+        return f"Reused (run {style.word(step.taken_from)})"
     notes = [duration(step.duration_s)] if step.attempts else []
     if step.attempts > 1:
         notes.append(plural(step.attempts, "attempt"))
@@ -51,7 +53,7 @@ def ending(step: StepFinished | StepResult, style: Style) -> str:
 def why_it_ended(step: StepFinished | StepResult, style: Style) -> str:
     """The reason, or what the exit status says; nothing where the outcome says it all."""
     if step.outcome in (Outcome.COMPLETED, Outcome.ROLLED_BACK):
-        return ""
+        return f"reused from run {style.word(step.taken_from)}" if step.taken_from else ""
     reason = step.reason or ""
     if step.outcome is Outcome.SKIPPED:
         reason = SKIP_WORDS.get(reason, reason)

@@ -147,6 +147,8 @@ def _particulars(step: StepResult, run_folder: str) -> dict[str, Any]:
         found["stage"] = step.stage.value
     if step.after:
         found["after"] = step.after
+    if step.taken_from is not None:
+        found["takenFrom"] = step.taken_from
     return found
 
 

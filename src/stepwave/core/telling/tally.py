@@ -207,6 +207,7 @@ class Tally:
             stderr_log=log,
             stage=self._steps[id].stage,
             after=self._steps[id].after,
+            taken_from=end.taken_from,
             decision=self._decisions.get(id),
             tests=tuple(self._tests.get(id, {}).values()),
         )
