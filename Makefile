@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test check bench schema clean
+.PHONY: help run test check bench process-matrix schema clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -39,6 +39,9 @@ check: $(DEV_STAMP) ## the quick half of `make test`: format, lint, types, the h
 
 bench: $(DEV_STAMP) ## measure against make, ninja and other runners
 	$(BIN)/python benchmarks/run.py
+
+process-matrix: $(DEV_STAMP) ## look what is left of a step: every shape of a tree, every way to die
+	$(BIN)/python benchmarks/process_matrix.py
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

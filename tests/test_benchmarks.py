@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks import comparisons, graphs, proof, table
+from benchmarks import comparisons, graphs, process_matrix, proof, table
 from benchmarks.graphs import Graph, Step, layered, leaves
 from benchmarks.measure import Contender, Ratio, Sample, race, ratio
 from stepwave import api
@@ -182,3 +182,19 @@ def test_only_what_stands_between_the_marks_is_replaced() -> None:
 def test_the_page_has_the_marks() -> None:
     page = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
     table.between_marks(page.read_text("utf-8"), "")
+
+
+# --- what is left of a step ------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are looked for in /proc")
+@pytest.mark.parametrize(
+    ("shape", "way"),
+    [
+        *zip(process_matrix.SHAPES, [way for way in process_matrix.WAYS if way != "time-out"], strict=False),
+        *((shape, "KILL runner") for shape in process_matrix.SHAPES),
+    ],
+)
+def test_nothing_is_left_of_a_step(shape: str, way: str) -> None:
+    left, _ = process_matrix.left_after(shape, way)
+    assert left == 0
