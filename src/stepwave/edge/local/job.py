@@ -89,8 +89,14 @@ class Job:
             keep_tail, idle_s, most, self.complaint = listening
             self.ear = Ear(keep_tail, idle_s, most)
         log, apart = logs
-        self.both = Sink((log,), apart is not None, self.ear)
-        self.out = Sink((log, apart), True, self.ear) if apart else self.both
+        # Without a log nothing is written: somebody asks for the output alone, which comes back in the report.
+        paths: tuple[str, ...] = (log,) if log else ()
+        if apart and log:
+            paths = (log, apart.removesuffix(".out") + ".err")
+        self.both = Sink(paths, apart is not None, self.ear, slot.mask())
+        self.out = self.both
+        if apart:
+            self.out = Sink((log, apart) if log else (), True, self.ear, slot.mask())
 
     def run(self) -> bool:
         """True when the slot may serve again."""

@@ -31,10 +31,12 @@ class Slot:
 class LocalLauncher:
     """`inbox`: where ends are reported. `folder`: the run's folder; logs are written below it.
 
-    `zygote` makes the supervisors; `close` closes it, too.
+    `zygote` makes the supervisors; `close` closes it, too. `forms` is what is masked in all that is printed: see
+    `stepwave.core.masking`.
     """
 
-    def __init__(self, inbox: Inbox, folder: Path, zygote: Zygote) -> None:
+    def __init__(self, inbox: Inbox, folder: Path, zygote: Zygote, forms: tuple[tuple[bytes, bool], ...] = ()) -> None:
+        self._forms = forms
         self._inbox = inbox
         self._folder = folder
         self._idle: list[Slot] = []
@@ -72,7 +74,7 @@ class LocalLauncher:
             list(order.argv),
             limit_command(order.limits),
             order.cwd,
-            dict(order.env),
+            {name: value and str(value) for name, value in order.env.items()},  # marshal takes no `Private`
             stdin,
             (f"{self._folder}/{order.log}", apart),
         )
@@ -103,6 +105,8 @@ class LocalLauncher:
 
     def _new_slot(self) -> Slot:
         slot = Slot(self._zygote.new_supervisor())
+        if self._forms:
+            send(slot.channel, ("mask", self._forms))
         self._inbox.watch(slot.channel, lambda: self._read(slot))
         return slot
 

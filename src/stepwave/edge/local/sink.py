@@ -13,6 +13,7 @@ import os
 
 TYPE_CHECKING = False  # importing typing would be a third of the start-up
 if TYPE_CHECKING:
+    from stepwave.core.masking import Stream
     from stepwave.edge.local.ear import Ear
 
 KEEP = 1 << 16
@@ -24,11 +25,14 @@ _buffer = bytearray(_LARGE)  # one for all: a supervisor is single-threaded and 
 
 
 class Sink:
-    """One end of a pipe that a step writes to, and the file, or files, that its bytes go to; `ear` hears them first."""
+    """One end of a pipe that a step writes to, and the file, or files, that its bytes go to. `mask` takes the secrets
+    out of them, then `ear` hears them.
+    """
 
-    def __init__(self, paths: tuple[str, ...], keep: bool, ear: Ear | None) -> None:
+    def __init__(self, paths: tuple[str, ...], keep: bool, ear: Ear | None, mask: Stream | None = None) -> None:
         self.paths = paths
         self.ear = ear
+        self.mask = mask
         self.keep = keep  # then the log is shared with the other stream: appended to
         self.kept = bytearray()
         self.size = 0
@@ -46,6 +50,14 @@ class Sink:
         except BlockingIOError:
             return 0
         chunk = memoryview(_buffer)[:moved]
+        if self.mask is not None:
+            chunk = memoryview(self.mask.take(chunk))
+        self._hand_on(chunk)
+        if moved == _PIPE:
+            self._widen()
+        return moved
+
+    def _hand_on(self, chunk: memoryview) -> None:
         if self.ear is not None:
             chunk = self.ear.take(chunk)
         if chunk and not self.problem:
@@ -54,16 +66,15 @@ class Sink:
             except OSError as error:
                 # From here on what it prints is read and dropped: the step must not hang on our trouble.
                 self.problem = f"its log could not be written: {error.strerror}"
-        if moved == _PIPE:
-            self._widen()
         self.size += len(chunk)
-        return moved
 
     def drain(self) -> None:
         """The step is over: move what is left, which is no more than a pipe holds, whoever else may still write."""
         left = _LARGE
         while left > 0 and (moved := self.move()):
             left -= moved
+        if self.mask is not None:
+            self._hand_on(memoryview(self.mask.finish()))
 
     def _write(self, chunk: memoryview) -> None:
         if not self.files:

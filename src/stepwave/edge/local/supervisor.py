@@ -32,6 +32,8 @@ TYPE_CHECKING = False  # importing typing would be a third of the start-up
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stepwave.core.masking import Forms, Stream
+
     Prctl = Callable[[int, int], None]
 
 PR_SET_PDEATHSIG = 1
@@ -62,6 +64,15 @@ class Supervisor:
         self.poll.register(channel, select.POLLIN)
         self.poll.register(wake, select.POLLIN)
         self.folder = ""
+        self.forms: Forms | None = None
+
+    def mask(self) -> Stream | None:
+        """For one stream of a step, where there are secrets."""
+        if self.forms is None:
+            return None
+        from stepwave.core.masking import Stream
+
+        return Stream(self.forms)
 
     def serve(self) -> None:
         while True:
@@ -72,6 +83,10 @@ class Supervisor:
                     message = receive(self.channel)
                     if message is None:
                         return
+                    if message[0] == "mask":
+                        from stepwave.core.masking import Forms  # only where there are secrets
+
+                        self.forms = Forms(message[1])
                     if message[0] == "run" and not Job(self, *message[1:]).run():
                         return
 

@@ -87,7 +87,8 @@ def kill_below(leader: int | None = None, spare: Set[int] = frozenset()) -> None
 def describe(pid: int) -> str:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            command = file.read(200).replace(b"\0", b" ").decode("utf-8", "replace").strip()
+            words = file.read(201).replace(b"\0", b" ").decode("utf-8", "replace").strip()
+            command = words if len(words) <= 200 else f"{words[:200]}…"  # so that one sees that it is cut
     except OSError:
         command = ""
     return f"pid {pid}: {command}" if command else f"pid {pid}"
