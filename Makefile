@@ -6,9 +6,9 @@ BIN    := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test check bench process-matrix schema clean
+.PHONY: help run test check bench process-matrix soak schema clean
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stepwave needs Python 3.11 or newer; make PYTHON=/path/to/it")'
@@ -42,6 +42,9 @@ bench: $(DEV_STAMP) ## measure against make, ninja and other runners
 
 process-matrix: $(DEV_STAMP) ## look what is left of a step: every shape of a tree, every way to die
 	$(BIN)/python benchmarks/process_matrix.py
+
+soak: $(DEV_STAMP) ## kill the runner 200 times, resume each time, see that nothing is lost
+	$(BIN)/python benchmarks/soak.py
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,5 +1,7 @@
 """The comparisons of `make bench`. Each is one race, and everything that it says was measured in it."""
 
+import hashlib
+import json
 import os
 import shutil
 import sys
@@ -9,8 +11,8 @@ from pathlib import Path
 
 from benchmarks import peers
 from benchmarks.graphs import Graph, layered
-from benchmarks.measure import Contender, Samples, race, ratio, walls
-from benchmarks.table import Table, Verdict, at_most, below_mb, times, verdicts
+from benchmarks.measure import Contender, Samples, race, ratio, take, walls
+from benchmarks.table import Table, Verdict, at_least_mb_s, at_most, below_mb, below_s, times, verdicts
 
 WIDTH = 2
 LAYER = 50
@@ -184,8 +186,70 @@ def output(setting: Setting) -> list[Table]:
     return [times(title, [own, direct], taken), verdicts("1 GB of output: targets", found)]
 
 
+def masking(setting: Setting) -> list[Table]:
+    """A step that prints 256 MB of text, in which there is no secret, with five secrets and without."""
+    folder = setting.folder / "masking"
+    folder.mkdir(parents=True)
+    lines = "".join(
+        f"2026-03-01T10:15:{n % 60:02} INFO [{n:08}] GET /api/v1/items/{n * 7919} took {n % 997} ms\n"
+        for n in range(50_000)
+    )
+    (folder / "lines.txt").write_text(lines * (256_000_000 // len(lines) + 1))
+    step = "steps: [{id: chatter, command: cat, args: [lines.txt]}]\n"
+    declared = ", ".join(f"S{n}: {{command: [echo, {_secret(n)}]}}" for n in range(5))
+    (folder / "without.yaml").write_text(f"name: without\n{step}")
+    (folder / "with.yaml").write_text(f"name: with\nsecrets: {{{declared}}}\n{step}")
+    masked, plain = (
+        Contender(name, (str(peers.STEPWAVE), "run", f"{file}.yaml"), folder, (".stepwave",))
+        for name, file in (("five secrets", "with"), ("no secrets", "without"))
+    )
+    taken = race([masked, plain], setting.rounds or 5, told=setting.told)
+    title = "A step that prints 256 MB of log lines"
+    walls_s = [sample.wall_s for sample in taken.get(masked.name, [])]
+    found = [at_least_mb_s("throughput with five secrets", 256.0, walls_s, 100)] if walls_s else []
+    return [times(title, [masked, plain], taken), verdicts("Masking: target", found)]
+
+
+def _secret(number: int) -> str:
+    """20 to 44 characters, as tokens have."""
+    return hashlib.sha256(str(number).encode()).hexdigest()[: 20 + 6 * number]
+
+
+def reuse(setting: Setting) -> list[Table]:
+    """10,000 steps, each with an input and an output, of which nothing has changed; against make in the same folder."""
+    folder, count = setting.folder / "reuse", 10_000
+    for name in ("in", "out"):
+        (folder / name).mkdir(parents=True)
+    for n in range(count):
+        (folder / "in" / str(n)).write_text(str(n))
+        (folder / "out" / str(n)).write_text(str(n))
+    steps = [
+        {"id": f"s{n}", "command": "/bin/true", "inputs": [f"in/{n}"], "outputs": [f"out/{n}"]} for n in range(count)
+    ]
+    (folder / "reuse.json").write_text(json.dumps({"name": "reuse", "version": "1.0.0", "steps": steps}))
+    rules = "".join(f"out/{n}: in/{n}\n\t@/bin/true\n" for n in range(count))
+    (folder / "Makefile").write_text(f"all: {' '.join(f'out/{n}' for n in range(count))}\n{rules}")
+    own = Contender("stepwave", (str(peers.STEPWAVE), "run", "--quiet", "reuse.json"), folder)
+    contenders = [own]
+    if make := shutil.which("make"):
+        contenders.append(Contender("make", (make, "--quiet"), folder, remark="by time stamps"))
+    setting.told("reuse: a first run, which is not measured")
+    take(own)
+    taken = race(contenders, setting.rounds or 7, told=setting.told)
+    found = [below_s("10,000 reused steps", walls(taken[own.name]), 1.5)] if taken.get(own.name) else []
+    title = "10,000 steps of which nothing has changed"
+    return [times(title, contenders, taken), verdicts("Reuse: target", found)]
+
+
 Comparison = Callable[[Setting], list[Table]]
-ALL: dict[str, Comparison] = {"start": start, "steps": steps, "many": many, "output": output}
+ALL: dict[str, Comparison] = {
+    "start": start,
+    "steps": steps,
+    "many": many,
+    "output": output,
+    "masking": masking,
+    "reuse": reuse,
+}
 
 
 def machine() -> Table:

@@ -78,6 +78,27 @@ def below_mb(what: str, peaks: Sequence[int], limit_mb: int) -> Verdict:
     )
 
 
+def below_s(what: str, walls_s: Sequence[float], limit_s: float) -> Verdict:
+    """The median counts."""
+    median = statistics.median(walls_s)
+    spread, best = f"{seconds(min(walls_s))} … {seconds(max(walls_s))}", seconds(min(walls_s))
+    return Verdict(what, seconds(median), spread, best, f"below {limit_s:g} s", "met" if median < limit_s else "MISSED")
+
+
+def at_least_mb_s(what: str, size_mb: float, walls_s: Sequence[float], limit_mb_s: int) -> Verdict:
+    """How much goes through in a second, in the middle one of all rounds."""
+    rates = sorted(size_mb / wall_s for wall_s in walls_s)
+    middle = statistics.median(rates)
+    return Verdict(
+        what,
+        f"{middle:.0f} MB/s",
+        f"{rates[0]:.0f} … {rates[-1]:.0f}",
+        f"{rates[-1]:.0f} MB/s",
+        f"at least {limit_mb_s} MB/s",
+        "met" if middle >= limit_mb_s else "MISSED",
+    )
+
+
 def verdicts(title: str, found: Sequence[Verdict]) -> Table:
     rows = tuple((v.what, v.value, v.spread, v.of_best, v.target, v.answer) for v in found)
     return Table(title, ("", "measured", "single rounds", "least / least", "target", ""), rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks import comparisons, graphs, process_matrix, proof, table
+from benchmarks import comparisons, graphs, process_matrix, proof, soak, table
 from benchmarks.graphs import Graph, Step, layered, leaves
 from benchmarks.measure import Contender, Ratio, Sample, race, ratio
 from stepwave import api
@@ -198,3 +198,11 @@ def test_the_page_has_the_marks() -> None:
 def test_nothing_is_left_of_a_step(shape: str, way: str) -> None:
     left, _ = process_matrix.left_after(shape, way)
     assert left == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are looked for in /proc")
+def test_nothing_is_lost_when_the_runner_is_killed_again_and_again() -> None:
+    """The short form of `make soak`."""
+    soaked = soak.soak(kills=8, steps=60, seed=7)
+    assert soaked.faults == ()
+    assert soaked.kills == 8

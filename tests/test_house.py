@@ -1,6 +1,7 @@
 """The rules of the house that a machine can check; ARCHITECTURE.md tells why."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ FLOORS = {
     "workflow": 3,
     "loading": 2.75,
     "outfit": 2.5,
+    "keyring": 2.5,
+    "past": 2.5,
+    "records": 2.8,
     "gather": 2.5,
     "engine": 2,
     "edge": 2,
@@ -31,6 +35,7 @@ FORBIDDEN_IN_CORE = {
     "time", "rich", "typer", "dask",
 }  # fmt: skip
 HEAVY = {"yaml", "jsonschema", "rich", "psutil", "regex", "sqlite3"}
+SECRETIVE = {"keyring", "core.masked", "core.masking", "core.secret_forms", "edge.secrets", "core.running.discreet"}
 LISTENED_TO = {"engine"}  # an edge may know the loop it is plugged into
 
 
@@ -114,8 +119,12 @@ def test_heavy_modules_are_imported_where_they_are_needed() -> None:
         (["schema"], HEAVY),
         (["validate", "examples/workflows/quickstart.yaml"], HEAVY - {"yaml"}),
         (["graph", "examples/workflows/plan.json"], HEAVY),
-        (["run", "--quiet", "examples/workflows/plan.json"], {"typer", "dataclasses", "inspect", *HEAVY}),
-        (["run", "--quiet", "examples/workflows/resources.yaml"], {"typer", "dataclasses", *HEAVY} - {"yaml"}),
+        (["run", "-q", "examples/workflows/plan.json"], {"typer", "dataclasses", "inspect", *HEAVY} - {"sqlite3"}),
+        (["run", "-q", "--no-ledger", "examples/workflows/plan.json"], {"typer", "dataclasses", "inspect", *HEAVY}),
+        (["run", "-q", "examples/workflows/plan.json"], {f"stepwave.{name}" for name in SECRETIVE}),
+        (["run", "-q", "examples/workflows/resources.yaml"], {"typer", "dataclasses", *HEAVY} - {"yaml", "sqlite3"}),
+        (["runs"], HEAVY - {"sqlite3"}),
+        (["status", "--json"], HEAVY - {"sqlite3"}),
     ],
 )
 def test_a_command_loads_only_what_it_needs(arguments: list[str], not_loaded: set[str], tmp_path: Path) -> None:
@@ -150,3 +159,14 @@ def test_nothing_is_left_to_do() -> None:
     marks = ("TO" + "DO", "FIX" + "ME", "XX" + "X:")
     wrong = [str(path) for path in sources() if any(mark in path.read_text("utf-8") for mark in marks)]
     assert not wrong
+
+
+def test_every_promise_names_tests_that_are_there() -> None:
+    text = (ROOT / "docs/promises.md").read_text("utf-8")
+    promises = re.split(r"^(\d+)\. ", text, flags=re.MULTILINE)[1:]
+    for number, promise in zip(promises[::2], promises[1::2], strict=True):
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", promise)
+        assert named, f"promise {number} names no test"
+        for file, test in named:
+            assert f"def {test}(" in (ROOT / file).read_text("utf-8"), f"{file} has no {test}"
+    assert [int(number) for number in promises[::2]] == list(range(1, 23))
