@@ -221,17 +221,25 @@ def test_a_folder_of_workflows(tmp_path: Path) -> None:
     assert two.problem
 
 
-def test_a_workflow_that_asks_for_more_than_this_version_can_is_not_run_without_it(tmp_path: Path) -> None:
+def test_a_workflow_whose_secrets_cannot_be_had_is_not_run_without_them(tmp_path: Path) -> None:
     path = flow(tmp_path, "{steps: [{id: a, run: touch ran, secrets: [TOKEN]}]}")
     loaded = stepwave.load(path)
     assert loaded.workflow is not None
-    refused = [stepwave.run(path), stepwave.run(loaded.workflow), api.run_plan(stepwave.plan(loaded.workflow))]
+    bare = {"PATH": os.environ["PATH"]}
+    refused = [
+        stepwave.run(path, environ=bare),
+        stepwave.run(loaded.workflow, environ=bare),
+        api.run_plan(stepwave.plan(loaded.workflow), environ=bare),
+    ]
     for summary in refused:
         assert (summary.exit_code, summary.steps) == (2, ())
         assert [(finding.severity, finding.code) for finding in summary.diagnostics] == [
-            (Severity.ERROR, "not-built-yet")
+            (Severity.ERROR, "missing-secret")
         ]
     assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / ".stepwave").exists()
+    assert stepwave.run(path, environ={**bare, "TOKEN": "hunter2"}).exit_code == 0
+    assert stepwave.run(path, environ=bare, deselected=frozenset("a")).exit_code == 0, "nobody wants it"
 
 
 def test_variables_beside_a_workflow_that_has_been_read_are_not_silently_dropped(tmp_path: Path) -> None:

@@ -170,6 +170,7 @@ EXAMPLES = [block for block in DIAGNOSTICS if "triggers" in block.words]
 NO_CODES = {
     "dry-run", "site-packages", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be",
     "fan-out",  # the type of a step
+    "failed-outputs",  # a folder
     "too-long",  # in case the schema should one day limit a text that is not an id
 }  # fmt: skip
 ELSEWHERE = {"keys.py", "scaffold.py", "app.py"}  # words with a dash in them that are names of keys and commands
@@ -297,7 +298,7 @@ def test_no_key_is_described_that_does_not_exist() -> None:
     known: set[str] = set()
     for table in (keys.workflow, keys.step, keys.config):
         for kind in (table, *table.inside.values()):
-            known |= {*kind.leads, *kind.inside, *kind.passive, *kind.later}
+            known |= {*kind.leads, *kind.inside, *kind.passive}
     known |= {*keys.phase.leads, *keys.step_group.leads, *keys.include.leads, "exclude"}
     known |= {*keys.compensation.leads, *keys.retry.inside["on"].leads}
     rows = re.findall(r"^\| ((?:`[\w.]+`(?:, )?)+) \|", text, re.M)

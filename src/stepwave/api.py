@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +29,13 @@ from stepwave.loading import (
 
 if TYPE_CHECKING:
     from stepwave.core.language.scope import Files
+    from stepwave.core.origin import Origin
     from stepwave.core.plan import Plan
     from stepwave.core.running.memory import Memory
     from stepwave.core.summary import StepResult, Summary
+    from stepwave.edge.ledger.writer import Definitions, Remembering
     from stepwave.edge.local.zygote import Zygote
+    from stepwave.edge.secrets import Fetched
     from stepwave.engine import Inbox, Launcher, Listener
 
 __all__ = [
@@ -43,6 +46,8 @@ __all__ = [
     "cpu_count",
     "dry_run",
     "event_file",
+    "fetch_secrets",
+    "ledger",
     "lines",
     "list_workflows",
     "load",
@@ -50,7 +55,6 @@ __all__ = [
     "log_end",
     "log_tail",
     "plan",
-    "refusals",
     "result_document",
     "run",
     "run_plan",
@@ -72,14 +76,6 @@ def validate(
 ) -> tuple[Diagnostic, ...]:
     """Everything that is wrong with a file, sorted by place. See `load`."""
     return load(path, strict=strict, name=name, tools=tools).diagnostics
-
-
-def refusals(loaded: Loaded) -> tuple[Diagnostic, ...]:
-    """The findings with what `run` cannot do turned into errors: nothing that is asked for is silently left out."""
-    return tuple(
-        finding._replace(severity=Severity.ERROR) if finding.code == "not-built-yet" else finding
-        for finding in loaded.diagnostics
-    )
 
 
 # --- Workflow → Plan -----------------------------------------------------------------------------------
@@ -133,6 +129,8 @@ def run(  # noqa: PLR0913 - a run has as many parameters as options
     environ: Mapping[str, str] | None = None,
     courtesy: Sequence[Factory] = (),
     required: Sequence[Factory] = (),
+    record: bool = True,
+    durable: bool = False,
 ) -> "Summary":
     """Run a workflow, or the one in a file, to its end.
 
@@ -141,16 +139,21 @@ def run(  # noqa: PLR0913 - a run has as many parameters as options
     `apart` keeps every step's stdout apart from its stderr, for `result_document`. `courtesy` listeners are muted when
     they fail, `required` ones end the run. `variables` and `tools` are for a file: TypeError beside a workflow that has
     been read. With `skip_agents` steps for which there is no executor are skipped, and the run has not failed.
+    `record`: the run is kept in the ledger, with `durable` even through a loss of power.
     """
+    file = "" if isinstance(source, Workflow) else os.path.realpath(source)
     if not isinstance(source, Workflow):
         loaded = load(source, variables=variables, environ=environ, strict=strict, tools=tools)
-        findings = refusals(loaded)
-        if loaded.workflow is None or has_errors(findings):
-            return _refused(os.fspath(source), findings)
+        if loaded.workflow is None:
+            return _refused(os.fspath(source), loaded.diagnostics)
         source = loaded.workflow
     elif variables or tools:
         raise TypeError("variables and tools belong to the reading of a file: give them to load()")
     planned = plan(source, max_concurrency=max_concurrency)
+    if record:
+        from stepwave.core.origin import Origin
+
+        required = (ledger(Origin(file, variables=variables or {}), durable=durable), *required)
     return run_plan(
         planned,
         deselected=deselected,
@@ -164,7 +167,7 @@ def run(  # noqa: PLR0913 - a run has as many parameters as options
     )
 
 
-def run_plan(
+def run_plan(  # noqa: PLR0913 - see `run`
     plan: "Plan",
     *,
     deselected: frozenset[str] = frozenset(),
@@ -177,9 +180,10 @@ def run_plan(
     required: Sequence[Factory] = (),
     memory: "Memory | None" = None,
     zygote: "Zygote | None" = None,
+    secrets: "Fetched | None" = None,
 ) -> "Summary":
     """The last stops of `run`; see there. `memory` knows the successes of earlier runs. `zygote` is one from
-    `start_early`, and closed in the end.
+    `start_early`, and closed in the end. `secrets` come from `fetch_secrets`; None: they are fetched here.
     """
     from stepwave.core.running.prepare import Preparation
     from stepwave.core.running.schedule import Schedule
@@ -187,19 +191,31 @@ def run_plan(
     from stepwave.edge.environment import caller_environment
     from stepwave.edge.files import make_run_folder, run_id
     from stepwave.edge.interrupts import Interrupts
+    from stepwave.edge.ledger.lock import hold
     from stepwave.edge.local.launcher import LocalLauncher
+    from stepwave.edge.orchestrator_log import OrchestratorLog
     from stepwave.engine import Inbox, Spine, drive
 
-    if plan.workflow.unbuilt:
-        errors = tuple(finding._replace(severity=Severity.ERROR) for finding in plan.workflow.unbuilt)
-        return _refused(plan.workflow.place.path, errors)
     environ = caller_environment() if environ is None else dict(environ)
+    masks = None
+    if plan.workflow.secrets:
+        from stepwave.core.running.discreet import Discreet
+
+        zygote = zygote or start_early(environ)
+        secrets = secrets or fetch_secrets(plan.workflow, zygote, deselected=deselected, environ=environ)
+        if has_errors(secrets.findings):
+            zygote.close()
+            return _refused(plan.workflow.place.path, secrets.findings)
+        masks = secrets.masks
+        memory = None if memory is None else Discreet(memory, masks)
     now = time.time()
     run = run_id(now)
     folder = make_run_folder(Path(plan.workflow.folder), environ, run)
     inbox = Inbox()
     with ExitStack() as closing:
-        launcher = LocalLauncher(inbox, folder, zygote or start_early(environ))
+        with suppress(OSError):  # a file system without locks: the ledger refuses it, a run without one goes on
+            closing.callback(os.close, hold(folder))
+        launcher = LocalLauncher(inbox, folder, zygote or start_early(environ), masks.forms if masks else ())
         closing.callback(launcher.close)
         preparation = Preparation(
             plan,
@@ -210,6 +226,7 @@ def run_plan(
             lenient=lenient,
             apart=apart,
             files=lambda: _files_of(plan.workflow),
+            secrets=secrets.values if secrets else {},
         )
         schedule = Schedule(
             plan,
@@ -222,11 +239,28 @@ def run_plan(
         )
         tally = Tally(plan)
         needed = [tally, *(make(plan, folder) for make in required)]
-        spine = Spine(run, needed, [make(plan, folder) for make in courtesy], _complain)
+        listeners = [OrchestratorLog(folder), *(make(plan, folder) for make in courtesy)]
+        spine = Spine(run, needed, listeners, _complain, masks.event if masks else None)
         closing.callback(spine.close)
         closing.enter_context(Interrupts(inbox, [spine.pause, launcher.freeze], [launcher.thaw]))
         drive(schedule, _sensing(launcher, inbox) if plan.workflow.adaptive else launcher, inbox, spine)
     return tally.summary()._replace(folder=str(folder))
+
+
+def fetch_secrets(
+    workflow: Workflow,
+    zygote: "Zygote",
+    *,
+    deselected: frozenset[str] = frozenset(),
+    environ: Mapping[str, str] | None = None,
+) -> "Fetched":
+    """The values of the secrets that the steps get, from the environment, files and commands, which are run below
+    `zygote`; `deselected` steps get none. What is wrong is among the findings, and never raised.
+    """
+    from stepwave.edge.environment import caller_environment
+    from stepwave.keyring import fetched
+
+    return fetched(workflow, caller_environment() if environ is None else environ, zygote, deselected)
 
 
 def _sensing(launcher: "Launcher", inbox: "Inbox") -> "Launcher":
@@ -305,6 +339,28 @@ def event_file(path: str) -> Factory:
     return lambda plan, folder: listener
 
 
+def ledger(
+    origin: "Origin | None" = None,
+    *,
+    definitions: "Definitions | None" = None,
+    memory: "Remembering | None" = None,
+    durable: bool = False,
+) -> Factory:
+    """The record of the run in the ledger of its state folder: a required listener.
+
+    `origin` says how the run was asked for, `definitions` what each step is, for a resume; `memory` tells that too, and
+    what else is to be recorded for later runs. `durable`: what is recorded survives a loss of power. The factory raises
+    OSError when there cannot be a record.
+    """
+
+    def make(plan: "Plan", folder: Path) -> "Listener":
+        from stepwave.edge.ledger.begin import begin_record
+
+        return begin_record(folder, origin, definitions, memory, durable=durable)
+
+    return make
+
+
 # --- Summary → document ----------------------------------------------------------------------------------
 
 
@@ -346,6 +402,11 @@ def dry_run(plan: "Plan", deselected: frozenset[str] = frozenset(), *, skip_agen
     from stepwave.core.running.prepare import Preparation
     from stepwave.core.telling.dryrun import dry_run as describe
 
+    secrets: dict[str, str] = {}
+    if plan.workflow.secrets:
+        from stepwave.core.masked import stand_ins
+
+        secrets = stand_ins(plan.workflow.secrets)
     preparation = Preparation(
         plan,
         environ=os.environ,
@@ -353,9 +414,15 @@ def dry_run(plan: "Plan", deselected: frozenset[str] = frozenset(), *, skip_agen
         run_folder="<run folder>",
         now=time.time(),
         files=lambda: _files_of(plan.workflow),
+        secrets=secrets,
     )
     left_out = dict.fromkeys(deselected, NOT_SELECTED)
     if skip_agents:
         agents = [step.id for step in plan.steps.values() if step.type is StepType.AGENT]
         left_out = {**dict.fromkeys(agents, NO_EXECUTOR), **left_out}
-    return describe(plan, preparation, left_out)
+    text = describe(plan, preparation, left_out)
+    if secrets:
+        from stepwave.keyring import known
+
+        text = known(plan.workflow, os.environ).text(text)
+    return text

@@ -29,6 +29,7 @@ FAILED, WRONG_CALL = 1, 2
 def main() -> int:
     """The exit code. SystemExit of the function goes through."""
     target, *folder = sys.argv[1:]
+    own = os.getpid()
     results, params = _take_over()
     sys.path[:0] = folder
     sys.argv[:] = [target]
@@ -46,6 +47,8 @@ def main() -> int:
         raise
     except BaseException as problem:
         return _tell(problem)
+    if os.getpid() != own:  # the function has forked, and this is not the process that answers
+        os._exit(0)
     return _give(results, target, result)
 
 

@@ -94,7 +94,8 @@ class Spine:
     """Stamps events and carries them to the listeners.
 
     The first failure of a `courtesy` listener mutes it and is told to `complain`; that of a `required` one raises
-    ListenerFailed. A required one that can `settle` does so at the end of every turn.
+    ListenerFailed. A required one that can `settle` does so at the end of every turn. `mask` takes the secrets out of
+    an event before anybody sees it.
     """
 
     def __init__(
@@ -103,7 +104,9 @@ class Spine:
         required: Sequence[Listener],
         courtesy: Sequence[Listener],
         complain: Callable[[str], None],
+        mask: Callable[[Event], Event] | None = None,
     ) -> None:
+        self._mask = mask
         self._run = run
         self._seq = 0
         self._required = tuple(required)
@@ -118,7 +121,7 @@ class Spine:
         """What happened in one turn happened at one moment."""
         elapsed_s = time.monotonic() - self._began
         at = self._began_at + elapsed_s
-        for event in events:
+        for event in events if self._mask is None else map(self._mask, events):
             self._seq += 1
             entry = Entry(self._seq, at, elapsed_s, self._run, event)
             for listener in self._required:

@@ -38,7 +38,7 @@ def _read(wanted: Wanted, shown: str, left: int) -> bytes | str | None:
     if not wanted.is_workflow and not os.path.lexists(shown):
         return None
     try:
-        data = read_bytes(shown)
+        data = read_bytes(shown, named_in_file=True)
     except CannotRead as problem:
         return str(problem)
     return (

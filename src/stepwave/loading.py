@@ -111,8 +111,7 @@ def _load(path: str, documents: "list[Document]", found: list[Diagnostic], folde
     texts = {**texts, **gathered.texts, **others}
     if workflow is None or has_errors(found):
         return Loaded(path, text, None, tuple(found), texts)
-    unbuilt = tuple(finding for finding in found if finding.code == "not-built-yet")
-    return Loaded(path, text, workflow._replace(unbuilt=unbuilt), tuple(found), texts)
+    return Loaded(path, text, workflow, tuple(found), texts)
 
 
 def _is_program(search_path: str, word: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from stepwave.core.building.means import Lack, Means, Shelf
-from stepwave.core.diagnostics import Diagnostic, Place, error
+from stepwave.core.diagnostics import Diagnostic, Place, error, has_errors
 
 if TYPE_CHECKING:
     from stepwave.core.building.build import Inputs
@@ -53,6 +53,8 @@ def equipped(
             if more != means:
                 means = more
                 workflow, built = make(inputs._replace(means=means))
+    if has_errors(outfit.findings):  # who is missing may stand in the file that cannot be read
+        built = [finding for finding in built if finding.code != "no-executor"]
     return Equipped(workflow, [*outfit.findings, *built], outfit.texts)
 
 

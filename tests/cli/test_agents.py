@@ -194,13 +194,6 @@ def test_what_is_wrong_in_a_file_of_tools_is_shown_there(folder: Path) -> None:
         "",
         say(
             """
-            error[missing-key]: `bot` has no `command`
-             --> tools.yaml:2:1
-              |
-            2 | bot: {comand: ask}
-              | ^^^
-              = help: name the program that it starts
-
             error[unknown-key]: a profile has no key `comand`
              --> tools.yaml:2:7
               |
@@ -208,7 +201,7 @@ def test_what_is_wrong_in_a_file_of_tools_is_shown_there(folder: Path) -> None:
               |       ^^^^^^
               = help: did you mean `command`?
 
-            2 errors in tools.yaml
+            1 error in tools.yaml
             """
         ),
     )

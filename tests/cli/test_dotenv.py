@@ -99,6 +99,11 @@ def test_a_bad_line_is_named_and_not_shown(tmp_path: Path) -> None:
     assert ended.code == 2
     assert "error[bad-dotenv]: the line has no `=`\n --> .env:2:1\n" in ended.err
     assert "hunter2" not in ended.err + ended.out
+    (tmp_path / ".env").write_text("hunter2\n")
+    assert "the line has no `=`\n --> .env:1:1\n" in stepwave("validate", "flow.yaml", cwd=tmp_path).err
+    (tmp_path / ".env").write_text("A=1\n" * 70_000)
+    ended = stepwave("validate", "flow.yaml", cwd=tmp_path)
+    assert ended.err == "error[bad-dotenv]: the file is larger than 256 KiB\n --> .env\n\n1 error in .env\n"
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:

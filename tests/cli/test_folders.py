@@ -151,3 +151,26 @@ def test_a_broken_file_breaks_the_folder(tmp_path: Path) -> None:
     assert ended.code == 2
     assert "error[yaml-syntax]" in ended.err
     assert " --> ws/b.yaml:1:8" in ended.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"id": "ask", "tool": "t", "tasks": ["do"], "tools": {"t": "cat"}}',
+        "id: ask\nagent: t\ntasks: [do]\nagents: {t: cat}\n",
+    ],
+)
+def test_a_workstream_that_has_tasks_instead_of_steps_is_one_too(text: str, tmp_path: Path) -> None:
+    folder(
+        tmp_path,
+        a_yaml="id: after\ndepends_on: ask\nsteps: [{id: b, run: x}]\n",
+        **{"b_json" if text[0] == "{" else "b_yaml": text},
+    )
+    ended = stepwave("graph", "ws", cwd=tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    assert "  after.b  ← ask" in ended.out
+
+
+def test_what_only_speaks_of_tools_and_tasks_is_no_workflow(tmp_path: Path) -> None:
+    folder(tmp_path, a_yaml=FIRST, notes_yaml="text: tools for tasks\n", tools_yaml="tools: {t: cat}\n")
+    assert stepwave("graph", "ws", cwd=tmp_path).code == 0

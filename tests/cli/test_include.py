@@ -1,5 +1,6 @@
 """`include` at the door: real files in real folders, and every complaint with the file that it is about."""
 
+import os
 from pathlib import Path
 
 from tests.cli.invoke import flow, normal, say, stepwave
@@ -146,3 +147,16 @@ def test_a_workflow_from_standard_input_includes_from_the_current_folder(tmp_pat
     flow(tmp_path, "steps: [{id: b, run: echo b}]\n", "b.yaml")
     ended = stepwave("run", "-q", "-", cwd=tmp_path, stdin="include: b.yaml\n")
     assert ended.code == 0, ended.err
+
+
+def test_what_a_file_names_is_an_ordinary_file(tmp_path: Path) -> None:
+    """A FIFO would be waited for for ever, and `-` is not standard input here."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+    text = "include: [pipe.yaml, {file: '-', as: minus}]\ndotenv: pipe.yaml\nsteps: [{id: a, run: 'true'}]\n"
+    flow(tmp_path, text)
+    ended = stepwave("validate", "flow.yaml", cwd=tmp_path, stdin="steps: [{id: x, run: echo}]\n")
+    assert [line for line in ended.err.split("\n") if line.startswith("error")] == [
+        "error[cannot-include]: `pipe.yaml` is a FIFO, not a file",
+        "error[cannot-include]: `-` does not exist",
+        "error[cannot-read]: `pipe.yaml` is a FIFO, not a file",
+    ]

@@ -36,6 +36,8 @@ USUAL = [
     ["run", "x.yaml", "-n", "-v", "-k", "--fail-fast", "--continue-on-error", "--name", "n", "--vars", "{}"],
     ["run", "streams", "--id", "n"],
     ["run", "--ws-id=n", "streams"],
+    ["run", "x.yaml", "--resume=latest", "--no-ledger"],
+    ["run", "--resume", "20260131-142503-7f3a9c", "x.yaml", "--force", "--durable"],
 ]
 
 
@@ -64,6 +66,7 @@ pieces = st.sampled_from(
         "x.yaml", "-", "--", "", "-j", "-j2", "2", "-q", "-qv", "--json", "--json=", "--timeout", "--timeout=",
         "--var", "a=1", "--vars", "--only", "--from", "--from=a", "--skip=", "--name", "--id", "--ws-id=n", "--color",
         "never", "--color=always", "--tools", "--tools=t", "--skip-agents", "--start", "--timeout=3",
+        "--resume", "--resume=latest", "--resume=", "latest", "--force",
         "--parallel", "--no-parallel", "--no-json", "-o", "-oout", "-o=out", "-n", "-k", "--strict", "-x", "--help",
     ]
 )  # fmt: skip

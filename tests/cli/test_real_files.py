@@ -4,6 +4,7 @@ They are not part of the repository; where they are not there is nothing to test
 """
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,29 @@ def test_run_begins_or_refuses(name: str, tmp_path: Path) -> None:
     assert bool(ended.out) is (code == 0)
     assert ("error[" in ended.err) is (code == 2)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_workstream_of_the_seed_prints_what_the_seed_expects(tmp_path: Path) -> None:
+    """All lines of the published output; steps end in whatever order they end."""
+    text = (REAL / "../../spec/seeds/seed-003-workstream-json.txt").read_text("utf-8")
+    expected = text.partition("**Expected Output**:\n```\n")[2].partition("\n```")[0]
+    (tmp_path / "examples").mkdir()
+    for module, code in (("math", "add = lambda a, b: a + b"), ("string", "reverse = lambda s: s[::-1]")):
+        (tmp_path / f"examples/{module}_utils.py").write_text(code)
+    (tmp_path / "examples/file_utils.py").write_text("ensure_dir = lambda path: None")
+    profile = {"command": "sleep 0.1", "workingDirectory": str(tmp_path), "env": {"PYTHONPATH": str(tmp_path)}}
+    (tmp_path / "tools.json").write_text(json.dumps({"aider": profile}))
+    ended = stepwave(
+        "run", str(REAL / "workstreams/02_parallel_execution.json"), "--tools", "tools.json", cwd=tmp_path,
+        env={"STEPWAVE_STATE_DIR": str(tmp_path / "state")},
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+
+    def shape(output: str) -> list[str]:
+        output = re.sub(r"~?\b[\d.]+(m|ms|s|min)\b( \d\ds)?", "<t>", re.sub(r"\d+%", "<n>%", output))
+        return [line.strip() for line in re.sub(r"(step-0\d)[a-z-]+", r"\1", output).splitlines() if line.strip()]
+
+    wanted, found = shape(expected), shape(ended.err)
+    assert set(wanted) <= set(found)
+    in_order = [line for line in wanted if "Complete" not in line]
+    assert [line for line in found if line in in_order] == in_order

@@ -535,3 +535,9 @@ def test_what_a_step_leaves_behind_is_stopped_and_told(tmp_path: Path) -> None:
 def test_quoting_survives_shlex() -> None:
     """The nasty values above are what they claim to be: one word each."""
     assert [shlex.split(shlex.quote(value)) for value in NASTY] == [[value] for value in NASTY]
+
+
+def test_what_the_file_says_about_itself_is_passed_on(tmp_path: Path) -> None:
+    flow(tmp_path, "owner: us\ngate: 2\nmetadata: {k: [1.50]}\nsteps: [{id: a, run: 'true'}]\n")
+    ended = stepwave("run", "flow.yaml", "--json", cwd=tmp_path)
+    assert json.loads(ended.out)["metadata"] == {"owner": "us", "gate": 2, "k": [1.5]}

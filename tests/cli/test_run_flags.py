@@ -293,6 +293,45 @@ def test_a_part_of_the_steps(words: list[str], ran: str, tmp_path: Path) -> None
     assert {step["skipReason"] for step in left_out} == {"not selected"}
 
 
+def test_the_name_of_several_steps_stands_for_all_of_them(tmp_path: Path) -> None:
+    flow(tmp_path, "steps: [{id: x, run: echo x}]", "inner.yaml")
+    flow(tmp_path, "include: inner.yaml\nsteps: [{id: x, run: echo x}]", "lib.yaml")
+    flow(
+        tmp_path,
+        """
+        include: lib.yaml
+        steps:
+          - {id: m, matrix: {n: [1, 2]}, run: echo m}
+          - {id: last, dependsOn: [m, lib.inner], run: echo last}
+        """,
+    )
+
+    def ran(*words: str) -> set[str]:
+        ended = stepwave("run", "flow.yaml", "--json", *words, cwd=tmp_path)
+        assert ended.code == 0, ended.err
+        return {id for id, status in statuses(ended).items() if status == "completed"}
+
+    assert ran("--only", "m") == {"m[n=1]", "m[n=2]"}
+    assert ran("--only", "lib") == {"lib.x", "lib.inner.x"}
+    assert ran("--from", "lib.inner") == {"lib.inner.x", "last"}
+    assert ran("--skip", "m", "--skip", "lib") == {"last"}
+    assert "did you mean `last`?" in stepwave("run", "flow.yaml", "--only", "lsat", cwd=tmp_path).err
+
+
+def test_a_barrier_whatever_the_file_says(tmp_path: Path) -> None:
+    flow(
+        tmp_path,
+        """
+        parallel: {scheduling: eager}
+        steps:
+          - {id: quick, run: touch quick}
+          - {id: slow, run: "until test -e quick; do :; done; sleep 0.3; test ! -e next"}
+          - {id: next, dependsOn: quick, run: touch next}
+        """,
+    )
+    assert stepwave("run", "flow.yaml", "--barrier", cwd=tmp_path).code == 0
+
+
 SEVERAL = """
     workflows:
       one: {steps: [{id: a, run: echo one}]}

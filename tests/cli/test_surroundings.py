@@ -359,7 +359,7 @@ def test_a_full_event_file_ends_the_run_and_its_steps(tmp_path: Path) -> None:
         """,
     )
     limited = ("bash", "-c", 'ulimit -f 2; exec "$@"', "sh", *MODULE)
-    with started("run", "flow.yaml", "--events", "events", cwd=tmp_path, command=limited) as process:
+    with started("run", "flow.yaml", "--no-ledger", "--events", "events", cwd=tmp_path, command=limited) as process:
         gate.arrived()
         gate.open()
         ended = end(process)
@@ -497,7 +497,7 @@ def test_two_runs_of_one_file_at_once(tmp_path: Path) -> None:
         assert (end(one).code, end(two).code) == (0, 0)
     for gate in gates:
         gate.all_gone()
-    logs = {path.read_text() for folder in run_folders(tmp_path) for path in folder.rglob("*.log")}
+    logs = {path.read_text() for folder in run_folders(tmp_path) for path in folder.glob("logs/*.log")}
     assert logs == {"a\n", "b\n"}
 
 
@@ -511,7 +511,7 @@ def test_output_of_every_kind_is_kept_byte_by_byte(tmp_path: Path) -> None:
     assert ended.code == 1
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", ended.err)
     assert len(ended.err) < 100_000
-    logs = sorted(run_folders(tmp_path)[0].rglob("*.log"))
+    logs = sorted(run_folders(tmp_path)[0].glob("logs/*.log"))
     assert logs[0].read_bytes() == (tmp_path / "bytes").read_bytes()
     assert logs[1].read_bytes() == b"x" * 3_000_000
 
@@ -526,7 +526,7 @@ def test_nothing_is_littered(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".stepwave", "flow.yaml", "home", "tmp"]
     assert not list(home.iterdir())
     assert not list(tmp.iterdir())
-    assert sorted(path.name for path in (tmp_path / ".stepwave").iterdir()) == [".gitignore", "runs"]
+    assert sorted(path.name for path in (tmp_path / ".stepwave").iterdir()) == [".gitignore", "ledger.db", "runs"]
 
 
 def test_lines_come_as_things_happen(tmp_path: Path) -> None:

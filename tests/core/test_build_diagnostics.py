@@ -155,20 +155,6 @@ def test_warnings(text: str, code: str, line: int, column: int) -> None:
     assert not [severity for severity, *_ in found if severity == "error"]
 
 
-NOT_BUILT = [
-    (STEPS % "inputs: [src]", 2, 19),
-    (STEPS % "secrets: [A]", 2, 19),
-    (ABOVE % "secrets: [A]", 1, 1),
-]
-
-
-@pytest.mark.parametrize(("text", "line", "column"), NOT_BUILT)
-def test_what_is_not_built_is_told_and_leaves_a_valid_file(text: str, line: int, column: int) -> None:
-    found = told(text)
-    assert [(severity, code) for severity, code, *_ in found if severity != "info"] == [("warning", "not-built-yet")]
-    assert ("warning", "not-built-yet", line, column) in found
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -244,7 +230,7 @@ def test_everything_wrong_is_told_at_once_and_in_order() -> None:
     )
     found = built(text)[1]
     assert [d.code for d in found] == [
-        "bad-duration", "out-of-range", "missing-key", "unknown-key", "duplicate-id", "ambiguous-unit",
+        "bad-duration", "out-of-range", "unknown-key", "duplicate-id", "ambiguous-unit",
     ]  # fmt: skip
     assert [d.place.line for d in found] == sorted(d.place.line for d in found)
 
@@ -267,3 +253,106 @@ def test_every_code_is_tested() -> None:
     tested = set(re.findall('"([a-z]+(?:-[a-z0-9]+)*)"', tests))
     assert len(used) > 30
     assert used <= tested
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "phsaes: [{id: p, steps: [{id: a, run: x}]}]\n",
+        "phases: [{id: p, stesp: [{id: a, run: x}]}]\n",
+        "include: [{flie: x.yaml}]\nsteps: [{id: a, run: x}]\n",
+        "stepGroups: [{ids: g, steps: [a]}]\nsteps: [{id: a, run: x}]\n",
+        "agents: {x: {comand: cat}}\nsteps: [{id: a, run: x}]\n",
+        "steps: [{id: a, comand: x}]\n",
+        "steps: [{id: a, agnet: x}]\n",
+        "steps: [{id: a, type: script, comand: x}]\n",
+        "steps: [{step_idd: a, run: x}]\n",
+        "steps: [{id: a, function: 'json:dumps', parms: {}}]\n",
+        "steps: [{id: a, module: json, acton: dumps}]\n",
+        STEPS % "stdin: {fle: x}",
+        STEPS % "compensation: {comand: x}",
+        STEPS % "acceptanceTests: [{comand: x}]",
+        "steps: [{id: c, type: condition, expresion: 'true', onTrue: [a]}, {id: a, run: x}]\n",
+        "steps: [{id: c, type: condition, expression: 'true', onTreu: [a]}, {id: a, run: x}]\n",
+        "steps: [{id: c, expression: {tpye: equals, left: 1, right: 1}, onTrue: [a]}, {id: a, run: x}]\n",
+        "steps: [{id: c, expression: {type: equals, lfet: 1, right: 1}, onTrue: [a]}, {id: a, run: x}]\n",
+        "steps: [{id: c, expression: {type: and, condition: [x]}, onTrue: [a]}, {id: a, run: x}]\n",
+    ],
+)
+def test_a_misspelt_key_is_told_once_and_not_missed_again(text: str) -> None:
+    assert codes(text) == ["unknown-key"]
+
+
+def test_what_is_wrong_with_a_matrix_is_told_once() -> None:
+    """The names that it should have brought are not missed, too."""
+    step = "steps: [{id: a, run: 'echo {{%s}}', %s}]\n"
+    assert codes(step % ("matrix.os", "matrix: {os: linux}")) == ["not-a-list"]
+    assert codes(step % ("matrix.os", "matrix: [linux]")) == ["wrong-type"]
+    assert codes(step % ("matrix.os", "matrix: {os: [a], exclude: [{os: a}]}")) == ["no-combinations"]
+    assert codes(step % ("item", "forEach: 5")) == ["not-a-list"]
+    assert codes("steps: [{id: a, run: x, forEach: '{{steps.a.output}}'}]\n") == ["self-dependency"]
+
+
+def test_names_of_a_matrix_are_known() -> None:
+    step = "steps: [{id: a, run: 'echo {{%s}}', %s}]\n"
+    found = built(step % ("matrix.oss", "matrix: {oss2: [a, b]}"))[1]
+    assert [(d.code, d.message, d.help) for d in found] == [
+        ("unknown-variable", "`matrix` has no `oss`", "did you mean `oss2`?")
+    ]
+    assert codes(step % ("default(matrix.flag, 1)", "matrix: {os: [a, b]}")) == []
+    assert codes(step % ("matrix.flag", "matrix: {os: [a, b], include: [{os: a, flag: c}]}")) == []
+    helps = {
+        ("matrix.os", "id: a"): "it stands for something in steps with `matrix:` alone",
+        ("item", "id: a"): "it stands for something in steps with `forEach:` alone",
+        ("itme", "forEach: [a]"): "did you mean `item`?",
+    }
+    for (name, key), help in helps.items():
+        assert [d.help for d in built(step.replace("id: a, ", "") % (name, f"name: a, {key}"))[1]] == [help]
+
+
+def test_a_key_of_another_type_of_step_is_told() -> None:
+    assert codes(STEPS % "onTrue: [a], prompt: p, agent: x") == ["ignored-key"] * 3
+    assert codes("steps: [{id: a, type: noop, run: x, retries: 2, stdin: x, idleTimeout: 5s}]\n") == ["ignored-key"] * 4
+    assert codes("steps: [{id: c, expression: 'true', onTrue: [a], cwd: /}, {id: a, run: x}]\n") == ["ignored-key"]
+    assert codes("steps: [{id: a, matrix: {x: [1, 2]}, type: noop, run: x}]\n") == ["ignored-key"]
+    text = "steps: [{id: a, run: x}]\nfinally: [{id: f, run: x, compensation: {command: x}}]\n"
+    assert told(text) == [("warning", "ignored-key", 2, 27)]
+
+
+def test_tests_that_would_never_run_are_refused() -> None:
+    text = "steps: [{id: a, type: noop, acceptanceTests: ['false']}]\n"
+    assert told(text) == [("error", "misplaced-key", 1, 29)]
+    text = "steps: [{id: c, expression: 'true', onTrue: [a], acceptanceTests: ['x y']}, {id: a, run: x}]\n"
+    assert codes(text) == ["misplaced-key"]
+
+
+def test_the_same_mistake_is_told_once() -> None:
+    text = "steps: [{id: c, expression: 'true', onTrue: [a], onFalse: [a, a]}, {id: a, run: x}]\n"
+    assert codes(text) == ["both-branches"]
+    assert codes("stepGroups: [{steps: []}]\nsteps: [{id: a, run: x}]\n") == ["missing-key"]
+    assert codes("phases: [{id: p, steps: 5}]\n") == ["wrong-type"]
+    assert codes("steps: [{id: a, agent: [x]}]\n") == ["wrong-type"]
+
+
+def test_phases_and_steps_are_told_apart() -> None:
+    text = "phases: [{id: p, steps: [{id: a, run: x}]}, {id: q, %s, steps: [{id: b, run: x, %s}]}]\n"
+    found = built(text % ("depends_on: [a]", "name: b"))[1]
+    assert [d.help for d in found] == ["`a` is a step, and a phase depends on phases"]
+    found = built(text % ("name: q", "needs: [p]"))[1]
+    assert [d.help for d in found] == [
+        "`p` is a phase: let the phase of the step depend on it, or name one of its steps"
+    ]
+
+
+def test_a_slip_of_a_thousand_is_suspected_of_every_time_limit() -> None:
+    assert told(STEPS % "idleTimeout: 5") == [("warning", "suspicious-timeout", 2, 32)]
+    assert told(STEPS % "kill: {grace: 5}") == [("warning", "suspicious-timeout", 2, 33)]
+
+
+def test_an_agent_that_is_misspelt() -> None:
+    found = built("agents: {reviewer: cat}\nsteps: [{id: a, agent: reviwer, prompt: x}]\n")[1]
+    assert [(d.code, d.help) for d in found] == [("no-executor", "did you mean `reviewer`?")]
+
+
+def test_what_a_step_of_an_unknown_type_is_told_to_do_is_nobody_s_business() -> None:
+    assert codes("steps: [{id: a, type: htpt, config: {url: x, port: 80}}]\n") == ["unknown-step-type"]

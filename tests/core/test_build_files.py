@@ -128,10 +128,7 @@ def test_every_key_of_the_schema_is_known_here(which: str, table: Keys) -> None:
 
 def test_every_key_has_one_meaning() -> None:
     for table in (keys.workflow, keys.step, keys.config, keys.parallel, keys.step_parallel, keys.defaults):
-        assert not table.passive & (set(table.leads) | set(table.inside) | table.later), table.what
-        assert not table.later & set(table.leads), table.what
-    for name in (*keys.workflow.later, *keys.step.later, *keys.limits.later, *keys.circuit_breaker.later):
-        assert name in keys.later_help or name == "output_size", name
+        assert not table.passive & (set(table.leads) | set(table.inside)), table.what
 
 
 # --- anything --------------------------------------------------------------------------------------------------------

@@ -363,3 +363,41 @@ def test_which_files_of_a_folder_belong_together() -> None:
     uses = parsed("include: a.yaml\n", "ws/uses.yaml")
     assert not_included([a, b, uses], "/w") == [b, uses]
     assert not_included([parsed("include: a.yaml\n", "ws/a.yaml")], "/w") != []
+
+
+def test_what_is_missing_with_a_file_is_not_missed_again() -> None:
+    root = """
+        include: [{file: gone.yaml, as: n}]
+        stepGroups: [{id: g, steps: [n.x]}]
+        steps:
+          - {id: a, run: 'echo {{steps.n.x.output}} {{n.y.output}}', needs: [n, n.x]}
+          - {id: c, expression: 'true', onTrue: [n.x], onFalse: [m.x]}
+        """
+    assert [t[1] for t in told(root, {"gone.yaml": None})] == ["cannot-include", "unknown-branch-target"]
+
+
+def test_too_many_files_are_told_once() -> None:
+    files = {
+        f"f{n}.yaml": f"include: [{{file: f{n + 1}.yaml, as: a}}, {{file: f{n + 1}.yaml, as: b}}]\n" for n in range(25)
+    }
+    assert [t[1] for t in told("include: f0.yaml\n", {**files, "f25.yaml": ONE})] == ["too-many-files"]
+
+
+def test_nothing_is_fetched() -> None:
+    found = together("include: [https://example.org/a.yaml]\n" + ONE, {})[1]
+    assert [(d.code, d.message) for d in found] == [
+        ("cannot-include", "`https://example.org/a.yaml` is an address, and nothing is fetched from a network")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["steps", "phases", "finally"])
+def test_steps_are_counted_wherever_they_stand(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepwave.core.building.include.MAX_STEPS", 100)
+    steps = "[" + ", ".join(f"{{id: s{n}, type: noop}}" for n in range(20)) + "]"
+    inner = {
+        "steps": f"steps: {steps}\n",
+        "phases": f"phases: [{{id: p, steps: {steps}}}]\n",
+        "finally": f"{ONE}finally: {steps}\n",
+    }[kind]
+    root = "include: [" + ", ".join(f"{{file: f.yaml, as: a{n}}}" for n in range(9)) + "]\n"
+    assert [t[1] for t in told(root, {"f.yaml": inner})] == ["too-many-files"]

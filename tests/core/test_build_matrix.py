@@ -117,7 +117,7 @@ def test_combinations_are_those_of_the_rules(
     step = {"id": "b", "run": "x", "matrix": {**named, "include": include, "exclude": gone}}
     workflow, found = built({"steps": [step]})
     if not expected:
-        assert [d.code for d in found] == ["no-combinations"]
+        assert [d.code for d in found if d.code != "excludes-nothing"] == ["no-combinations"]
         return
     assert workflow is not None
     assert [s.bindings["matrix"] for s in workflow.steps] == expected
@@ -245,9 +245,29 @@ def test_an_enormous_matrix_is_refused_before_it_is_made() -> None:
 
 def test_many_large_matrices_are_too_many_together() -> None:
     steps = [
-        {"id": f"b{n}", "type": "noop", "matrix": {"a": [*range(100)], "b": [*range(100)]}, "x-n": n} for n in range(11)
+        {"id": f"b{n}", "type": "noop", "matrix": {"a": [*range(100)], "b": [*range(100)]}, "x-n": n} for n in range(14)
     ]
     assert codes({"steps": steps}) == ["too-many-combinations"]
+
+
+def test_an_exclude_that_takes_nothing_away_is_told() -> None:
+    found = built(MATRIX % "{os: [linux, mac], n: [1], exclude: [{os: lnux}, {n: '1'}, {os: mac, n: 1}]}")[1]
+    assert [(d.code, d.message, d.help, d.place.column) for d in found] == [
+        (
+            "excludes-nothing",
+            "no combination has `lnux` for `os`: this entry takes nothing away",
+            "did you mean `linux`?",
+            64,
+        ),
+        (
+            "excludes-nothing",
+            "no combination has `1` for `n`: this entry takes nothing away",
+            "a number and a text are not the same",
+            76,
+        ),
+    ]
+    found = built(MATRIX % "{os: [linux], exlude: [{os: mac}]}")[1]
+    assert [(d.code, d.help) for d in found] == [("wrong-type", "did you mean `exclude`?")]
 
 
 def test_ten_thousand_are_made() -> None:

@@ -70,8 +70,8 @@ PHASES = "phases:\n- {id: one, steps: [{id: a, run: x}]}\n- {id: two, steps: [{i
     [
         (PHASES % ", depends_on: [onw]", "error", "unknown-phase", 3, 52),
         (PHASES % ", depends_on: two", "error", "self-dependency", 3, 51),
-        (PHASES % ", checkpoint: true", "info", "no-effect-yet", 3, 39),
-        (PHASES % ", resume_strategy: skip", "info", "no-effect-yet", 3, 39),
+        (PHASES % ", checkpoint: 5", "error", "wrong-type", 3, 51),
+        (PHASES % ", resume_strategy: wait", "warning", "unknown-strategy", 3, 56),
         (PHASES % ", dependson: [one]", "error", "unknown-key", 3, 39),
         ("phases:\n- {id: one, steps: []}\n", "error", "no-steps", 2, 8),
         ("phases:\n- {id: one}\n", "error", "no-steps", 2, 8),

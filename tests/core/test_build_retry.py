@@ -138,3 +138,11 @@ def test_what_only_an_agent_could_do_is_told() -> None:
         ("info", "no-effect", column) for column in (36, 62, 85, 112)
     ]
     assert codes(f"circuit_breaker: {{enabled: false, {said}}}\nsteps: [{{id: a, run: x}}]\n") == []
+
+
+def test_a_delay_that_is_written_is_not_cut_by_a_bound_that_is_not() -> None:
+    assert step_of({"run": "x", "retry": {"delay": "5m"}}).retry == Retry(3, 300.0, max_delay_s=300.0)
+    assert step_of({"run": "x", "retries": 1, "retryDelay": "5m"}).retry == Retry(2, 300.0, max_delay_s=300.0)
+    step = step_of({"run": "x", "retries": 1}, defaults={"retryDelay": "2m"})
+    assert step.retry == Retry(2, 120.0, max_delay_s=120.0)
+    assert told("steps: [{id: a, run: x, retry: {delay: 5m, maxDelay: 1m}}]\n") == [("warning", "ignored-key", 1, 33)]

@@ -141,7 +141,7 @@ INNER = {"type": "equals", "left": 1, "right": 1}
             {"type": "matches", "left": "a", "right": "("},
             "bad-pattern",
             "Invalid regex pattern: ( (missing ) at position 1)",
-            None,
+            "write it as for Python's `re`",
         ),
         (
             {"type": "not_matches", "left": "a", "right": 5},

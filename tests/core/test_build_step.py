@@ -66,6 +66,16 @@ def test_shell_syntax_is_given_to_a_shell_and_told(line: str, syntax: str) -> No
     assert f"(`{syntax}`)" in found[0].message
 
 
+def test_the_shell_is_that_of_the_defaults_if_it_reads_such_syntax() -> None:
+    def made(shell: object) -> tuple[object, str]:
+        workflow, found = built({"defaults": {"shell": shell}, "steps": [{"id": "a", "command": "echo {1..3} | cat"}]})
+        assert workflow is not None
+        return workflow.steps[0].argv, found[0].message.rpartition(" ")[2] if found else ""
+
+    assert made("bash") == (("bash", "-eo", "pipefail", "-c"), "bash")
+    assert made("python3") == (SH, "/bin/sh")
+
+
 def test_references_are_never_cut() -> None:
     variables = {"x": "a b", "n": 1}
     said = {

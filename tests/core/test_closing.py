@@ -138,6 +138,8 @@ def test_a_run_where_all_went_well_ends_in_the_words_of_the_seed() -> None:
             ["✗ Workflow timed out in 3m 01s: 1 timed out", "  after 5s"],
         ),
         (a_summary(statistics=NOTHING_RAN), ["✓ Workflow complete in 3m 01s"]),
+        (a_summary(statistics=NOTHING_RAN, is_workstream=True), ["✓ Workstream complete in 3m 01s"]),
+        (a_summary(a_failure(), exit_code=1, is_workstream=True), ["✗ Workstream failed in 3m 01s: 1 failed"]),
     ],
 )
 def test_the_verdict(summary: Summary, lines: list[str]) -> None:
@@ -248,6 +250,7 @@ def test_ten_thousand_steps_make_a_short_report_that_says_what_it_leaves_out() -
     assert sum(line.startswith("✓ slow-") for line in lines) == 5
     assert "… 9965 more steps not shown (in all: 995 failed, 9005 completed)" in lines
     assert "… and 955 more failures" in lines
+    assert "The 20 that came first, with what they printed:" in lines
 
 
 def test_the_last_failure_is_told_last_and_tolerated_ones_first() -> None:
@@ -371,3 +374,24 @@ def test_hostile_words_reach_the_program_as_they_are(words: list[str], style: St
     line = paste(("printf", r"%s\0", *words), "/", {}, {}, style)
     done = subprocess.run(["bash", "-c", line.encode()], capture_output=True, check=True, timeout=20)
     assert done.stdout.split(b"\0")[:-1] == [word.encode("utf-8", "surrogatepass") for word in words]
+
+
+def test_of_many_pools_those_are_shown_that_were_waited_for() -> None:
+    names = [f"p{n}" for n in range(500)]
+    waits = {name: float(n in (7, 400)) for n, name in enumerate(names)}
+    statistics = STATISTICS._replace(
+        utilization=dict.fromkeys(names, 0.5), peak_utilization=dict.fromkeys(names, 1.0), resource_wait_s=waits
+    )
+    lines = report(a_summary(a_result(), statistics=statistics))
+    pools = [line.split()[1] for line in lines if line.startswith("  pool ")]
+    assert len(pools) == 10
+    assert pools[-1] == "p400" and "p7" in pools
+    assert any(line.split() == ["…", "490", "more", "pools"] for line in lines)
+
+
+def test_a_row_of_the_table_ends_with_its_last_words() -> None:
+    """Blanks behind them would make a row that fits look cut."""
+    lines = report(a_summary(a_result("a" * 30), a_failure("b", reason="x" * 60, attempts=2)), width=70)
+    rows = [line for line in lines if (line[:1] in "✓✗" and "completed" in line) or "failed " in line]
+    assert [row.endswith("…") for row in rows][:2] == [False, True]
+    assert all(row == row.rstrip() for row in lines)

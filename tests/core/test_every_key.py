@@ -60,6 +60,8 @@ _work = {
     "onTrue": ex(["b"], **{**_condition, "onTrue": None, "onFalse": ["c"]}),
     "onFalse": ex(["c"], **_condition),
     "timeout": Example("9s", by_key={"timeoutMs": 9, "timeout_ms": 9}),
+    "provides": ex(["made/file"]),
+    "keepOutputs": ex(True, outputs=["made/file"]),
 }
 _retry = {
     "attempts": ex(7),
@@ -125,10 +127,13 @@ _step = {
     "tests": ex(["test -e x"]),
     "compensation": ex({"command": "undo it"}),
     "dotenv": Example(["missing.env"], findings=True),
+    "secrets": ex(["TOKEN"]),
     "matrix": ex({"os": ["a", "b"]}),
     "forEach": ex(["a", "b"]),
     "maxConcurrency": ex(1, forEach=["a", "b"]),
     "group": ex("some"),
+    "inputs": ex(["src/**"]),
+    "outputs": ex(["made/file"]),
     "function": ex("json:loads", **_function),
     "module": ex("json", run=None, action="loads"),
     "action": ex("loads", run=None, module="json"),
@@ -170,6 +175,7 @@ _whole = {
     "checks": ex(["test -e x"]),
     "compensation": Example({"command": "x"}, findings=True),
     "dotenv": Example(["missing.env"], findings=True),
+    "secrets": ex(["TOKEN"]),
     "parallelOk": ex(False),
     "conflictGroup": ex("g"),
     "metadata": ex({"a": 1}),
@@ -232,14 +238,15 @@ examples: dict[str, dict[str, Example]] = {
         "saga.steps": Example([{"id": "a"}], findings=True),
     },
     "agents.someone": _profile,
+    "secrets.TOKEN": {"env": ex("OTHER"), "file": ex("token.txt"), "command": ex("pass show it")},
     "phase": {
         "id": ex("other"),
         "name": ex("Other"),
         "description": ex("What"),
         "steps": ex([{"id": "y", "run": "true"}]),
         "needs": ex([]),
-        "checkpoint": Example(True, findings=True),
-        "resumeStrategy": Example("from_checkpoint", findings=True),
+        "checkpoint": ex(True),
+        "resumeStrategy": ex("restart"),
     },
     "step_group": {
         "id": ex("other"),
@@ -277,6 +284,7 @@ tables: dict[str, Keys] = {
     "workflow.circuit_breaker": keys.circuit_breaker,
     "workflow.saga": keys.saga,
     "agents.someone": keys.profile,
+    "secrets.TOKEN": keys.secret,
     "phase": keys.phase,
     "step_group": keys.step_group,
     "compensation": keys.compensation,
@@ -305,6 +313,8 @@ def _workflow(place: str, inner: dict[str, Any]) -> dict[str, Any]:  # noqa: C90
         case "agents.someone":
             step = {"id": "a", "agent": "someone"}
             whole["agents"] = {"someone": inner}
+        case "secrets.TOKEN":
+            whole["secrets"] = {"TOKEN": inner}
         case "compensation":
             step["compensation"] = inner
         case "phase":

@@ -229,6 +229,11 @@ def test_a_failed_run_answers_failure() -> None:
     assert [value(f"{name}()", failed) for name in ("success", "failure", "always")] == [False, True, True]
 
 
+def test_a_number_is_looked_for_among_the_keys_of_an_object_as_text() -> None:
+    scope = Values(variables={"ports": {"80": "http"}, "port": 80})
+    assert evaluate(compile_expression("port in ports and 80 in ports and 8 not in ports"), scope) is True
+
+
 @pytest.mark.parametrize("word", ["", "  ", "false", "false\n", 0, 0.0, None, False, [], {}])
 def test_false_values(word: Value) -> None:
     assert truth(word) is False

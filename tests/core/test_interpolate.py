@@ -508,3 +508,22 @@ def test_the_texts_of_real_files_can_be_read() -> None:
     problems = {text: check_text(text, dollar=True) for text in texts}
     assert {text: [str(p) for p in found] for text, found in problems.items() if found} == {}
     assert len(texts) > 20
+
+
+def test_a_value_that_a_variable_holds_already_is_read_from_there() -> None:
+    scope = Values(variables={"a": "s3cret", "b": "other", "c": "s3cret"})
+    held = {"s3cret": "TOKEN"}
+    assert fill_shell("x {{a}} {{b}} '{{c}}'", scope, held=held) == (
+        'x "${TOKEN}" "${STEPWAVE_REF_2}" \'\'"${TOKEN}"\'\'',
+        {"STEPWAVE_REF_2": "other"},
+    )
+    for text in ("echo $TOKEN {{a}}", "echo ${TOKEN}{{a}}", "echo {{a}}"):
+        assert fill_shell(text, scope, held=held)[1] == {}
+    for text in (
+        "TOKEN=x; echo {{a}}",
+        "read TOKEN; echo {{a}}",
+        "echo ${TOKEN:=x} {{a}}",
+        "for TOKEN in 1; do echo {{a}}",
+    ):
+        filled, names = fill_shell(text, scope, held=held)
+        assert names == {"STEPWAVE_REF_1": "s3cret"}, filled

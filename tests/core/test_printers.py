@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwave.core.diagnostics import Diagnostic, Place, Severity, error, info, warning
-from stepwave.core.telling.printers import EXCERPT_COLUMNS, as_github, as_json, as_text, columns
+from stepwave.core.telling.printers import EXCERPT_COLUMNS, SHOWN, as_github, as_json, as_text, columns
 from stepwave.core.telling.sarif import as_sarif
 
 hostile = "x\x1b]52;c;aGk=\x07\r\n::error file=a::owned\u202e%0A::set-output name=a::b"
@@ -135,7 +135,7 @@ def test_carets_never_reach_beyond_what_is_shown(line: str, start: int, length: 
 def test_many_findings_on_one_huge_line_are_printed_at_once() -> None:
     # Splitting or measuring the whole line for each finding would take minutes here.
     found = [error("e", "m", Place("f", 1, at + 1, 2, 1)) for at in range(0, 3_000_000, 1000)]
-    assert len(as_text(found, {"f": "x" * 3_000_000}).split("\n")) == 3000 * 6 + 1
+    assert len(as_text(found, {"f": "x" * 3_000_000}).split("\n")) == SHOWN * 6 + 3
 
 
 def test_json_is_one_document_with_every_field() -> None:
@@ -224,3 +224,16 @@ def _physical(
     result: dict[str, list[dict[str, dict[str, dict[str, object]]]]],
 ) -> dict[str, dict[str, object]]:
     return result["locations"][0]["physicalLocation"]
+
+
+def test_of_very_many_findings_the_gravest_are_shown_and_the_others_counted() -> None:
+    found: list[Diagnostic] = [warning("w", f"w{n}", Place("f", n + 1)) for n in range(1000)]
+    found += [error("e", f"e{n}", Place("f", 5000 + n)) for n in range(SHOWN - 10)]
+    shown = as_text(found, {})
+    assert shown.count("warning[w]") == 10
+    assert shown.count("error[e]") == SHOWN - 10
+    assert shown.index("warning[w]: w9\n") < shown.index("error[e]: e0\n")
+    assert shown.endswith(
+        "\n\n… and 990 more (`stepwave validate --format json` has them all)\n\n190 errors, 1000 warnings in f"
+    )
+    assert len(json.loads(as_json(found))["diagnostics"]) == 1190

@@ -221,6 +221,7 @@ def test_a_result_in_full() -> None:
             "criticalPath": ["a"],
             "criticalPathMs": 1250,
         },
+        "metadata": {},
     }
 
 

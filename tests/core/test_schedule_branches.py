@@ -1,6 +1,8 @@
 """Condition steps, and the steps that are known only while the run goes on."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stepwave.core.events import StepDecided, StepsAdded
 from stepwave.core.model import Branch, FailurePolicy, Function, Rule, Step, StepType
@@ -260,3 +262,48 @@ def test_every_new_event_can_be_written_down() -> None:
     world = run(choose("ask", yes=("fan",)), step("list", "ask"), fan("list", "ask"), acts={"list": Acts(output="[1]")})
     for n, (at, event) in enumerate(world.events, 1):
         json.dumps(event_document(Entry(n, 0.0, at, "r", event)))
+
+
+# --- whatever the branches are ---------------------------------------------------------------------------
+
+
+@st.composite
+def mazes(draw: st.DrawFn) -> tuple[list[Step], dict[str, bool]]:
+    """Steps that all complete, conditions among them, and the answers of these."""
+    answers = {f"s{n}": draw(st.booleans()) for n in range(draw(st.integers(2, 10))) if draw(st.integers(0, 2)) == 0}
+    count = draw(st.integers(len(answers), len(answers) + 8)) + 2
+    sides: dict[str, tuple[list[str], list[str]]] = {id: ([], []) for id in answers}
+    needs: dict[str, set[str]] = {}
+    for n in range(count):
+        before = [f"s{m}" for m in range(n)]
+        needs[f"s{n}"] = set(draw(st.lists(st.sampled_from(before), max_size=2)) if before else [])
+        for id in set(before) & answers.keys():
+            if draw(st.integers(0, 3)) == 0:
+                sides[id][draw(st.booleans())].append(f"s{n}")
+                needs[f"s{n}"].add(id)
+    steps = []
+    for id, own in needs.items():
+        if id in answers:
+            no, yes = sides[id]
+            steps.append(choose(id, *sorted(own), rule=answers[id], yes=tuple(yes), no=tuple(no)))
+        else:
+            steps.append(step(id, *sorted(own)))
+    return steps, answers
+
+
+@settings(max_examples=300, deadline=None)
+@given(mazes())
+def test_exactly_what_lies_on_a_branch_that_was_taken_runs(maze: tuple[list[Step], dict[str, bool]]) -> None:
+    """Against the rules as docs/workflow-file.md has them, one step after the other."""
+    steps, answers = maze
+    runs: dict[str, bool] = {}
+    for one in steps:
+        asked = [c for c in steps if c.branch is not None and one.id in (*c.branch.on_true, *c.branch.on_false)]
+        chosen = [
+            c for c in asked if runs[c.id] and one.id in (c.branch.on_true if answers[c.id] else c.branch.on_false)
+        ]  # type: ignore[union-attr]
+        runs[one.id] = bool(chosen) if asked else not one.needs or any(runs[need] for need in one.needs)
+    world = run(*steps)
+    assert world.outcomes == {id: completed if on else skipped for id, on in runs.items()}
+    assert {world.reasons[id] for id, on in runs.items() if not on} <= {"branch"}
+    assert world.exit_code == 0

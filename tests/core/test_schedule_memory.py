@@ -18,6 +18,10 @@ class Resuming:
         self.outputs = outputs
         self.started: list[str] = []
         self.ended: list[str] = []
+        self.notes: dict[str, str] = {}
+
+    def knows(self, step: Step) -> bool:
+        return step.id in self.known or step.id in self.anyway
 
     def recall(self, step: Step, launch: Launch, *, untouched: bool, wants_output: bool) -> Prior | None:
         if step.id in self.anyway or (untouched and step.id in self.known):
@@ -27,8 +31,9 @@ class Resuming:
     def starts(self, step: Step, launch: Launch) -> None:
         self.started.append(step.id)
 
-    def ends(self, step: Step, finished: StepFinished) -> None:
+    def ends(self, step: Step, finished: StepFinished) -> str | None:
         self.ended.append(step.id)
+        return self.notes.get(step.id)
 
 
 class Went(NamedTuple):

@@ -6,8 +6,10 @@ from stepwave.core.events import (
     BreakerOpened,
     Interrupted,
     Measured,
+    RunFinished,
     RunStopping,
     StageStarted,
+    Status,
     StepsAdded,
     StepStopping,
     StepTested,
@@ -94,6 +96,21 @@ def test_what_stands_last_runs_after_a_failure_a_timeout_and_an_interrupt() -> N
     )  # fmt: skip
     assert after_ctrl_c.outcomes == {"a": cancelled, "b": cancelled, "end": completed}
     assert after_ctrl_c.started["end"] == 2 and after_ctrl_c.exit_code == 130
+
+
+def test_the_reason_of_the_end_is_that_of_its_status() -> None:
+    """Not that of the failure before it, which nobody asks about any more."""
+    undo = step("a.undo", stage=Stage.ROLLBACK)
+    steps = step("a", undo=undo), step("b", "a"), last("end")
+    acts = {"b": NO, "a.undo": Acts(9)}
+    for signals, reason in (
+        ([(3.0, Interrupted(2))], "interrupted (SIGINT)"),
+        ([(3.0, Interrupted(15)), (3.5, Interrupted(2))], "interrupted (SIGTERM)"),
+    ):
+        ended = run(*steps, acts=acts, signals=signals).of(RunFinished)[0]
+        assert (ended.status, ended.reason) == (Status.CANCELLED, reason)  # type: ignore[attr-defined]
+    late = run(step("a"), step("b"), acts={"a": NO, "b": Acts(9)}, timeout_s=3.0).of(RunFinished)[0]
+    assert (late.status, late.reason) == (Status.TIMEOUT, "workflow timed out after 3.0s")  # type: ignore[attr-defined]
 
 
 def test_it_may_be_interrupted_in_its_turn() -> None:

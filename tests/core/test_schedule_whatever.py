@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepwave.core.events import (
+    BY_BRANCH,
     Interrupted,
     Resumed,
     RunStopping,
@@ -166,10 +167,13 @@ def _assert_order(world: World, steps: dict[str, Step], deselected: frozenset[st
     }
     chosen: set[str] = set()
     ended: set[str] = set()
+    cut_off: set[str] = set()
     stopping = False
     for _, event in world.events:
         if isinstance(event, StepFinished):
             ended.add(event.step)
+            if event.reason == BY_BRANCH:
+                cut_off.add(event.step)
         elif isinstance(event, StepDecided):
             chosen.update(event.chosen)
         elif isinstance(event, StageStarted):
@@ -183,4 +187,6 @@ def _assert_order(world: World, steps: dict[str, Step], deselected: frozenset[st
             assert {id for id, other in steps.items() if other.stage in earlier} <= ended, "nor before its stage"
             if asked.get(one.id):
                 assert one.id in chosen, "nothing starts on a branch that was not taken"
+            elif one.needs and "always" not in (one.condition or ""):
+                assert not cut_off.issuperset(one.needs), "nor behind one"
             assert not stopping or "()" in (one.condition or ""), "nothing starts while the run is stopping"

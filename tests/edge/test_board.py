@@ -12,6 +12,7 @@ import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -172,7 +173,7 @@ def test_what_a_person_sees_while_a_run_goes_on(tmp_path: Path) -> None:
         assert it.look() == [
             "⟳ Nightly  1m 05s",
             "  ──────────────────────────────────────── 0/5  0%",
-            "  running 2/2 · cpu 2/2 · wave 1/2 · 3 waiting",
+            "  running 2/2 · wave 1/2 · 3 waiting · cpu 2/2",
             "  → a  1m 05s",
             "  → b  1m 05s  last",
         ]
@@ -182,7 +183,7 @@ def test_what_a_person_sees_while_a_run_goes_on(tmp_path: Path) -> None:
             "",
             "⟳ Nightly  1m 05s",
             "  ━━━━━━━━──────────────────────────────── 1/5  20%",
-            "  running 2/2 · cpu 2/2 · wave 1/2 · 2 waiting · 1 failed",
+            "  running 2/2 · wave 1/2 · 2 waiting · 1 failed · cpu 2/2",
             "  → c      0s  attempt 2  stopping: timed out after 5s",
             "  → b  1m 05s  last",
         ]
@@ -190,7 +191,7 @@ def test_what_a_person_sees_while_a_run_goes_on(tmp_path: Path) -> None:
         assert it.look()[2:] == [
             "⟳ Nightly  1m 05s  stopping: step `a` failed",
             "  ━━━━━━━━━━━━━━━━──────────────────────── 2/5  40%",
-            "  running 0/2 · cpu 0/2 · wave 1/2 · 3 waiting · 1 failed",
+            "  running 0/2 · wave 1/2 · 3 waiting · 1 failed · cpu 0/2",
             "",
             "",
             "  ↻ c  again in 3s: exit code 1",
@@ -220,13 +221,13 @@ def test_a_run_that_grows_and_has_parts(tmp_path: Path) -> None:
         it.see(begun(plan), StageStarted(Stage.CHECK, ("check.1",)), started("check.1"))
         rows = it.look()
         assert rows[0] == "⟳ Nightly  0s  pre-flight checks"
-        assert rows[2] == "  running 1/2 · cpu 0/2 · wave 1/3 · 2 waiting"
+        assert rows[2] == "  running 1/2 · wave 1/3 · 2 waiting · cpu 0/2"
         it.see(completed("check.1"), started("fan"), StepsAdded(parts), started("fan[0]"), started("fan[1]"))
         it.see(StepTested("fan[1]", 1, "1", True), StepTested("fan[1]", 1, "2", False, "no"))
         assert it.look() == [
             "⟳ Nightly  0s",
             "  ━━━━━─────────────────────────────────── 1/7  14%",
-            "  running 2/2 · cpu 2/2 · wave 2/3 · 3 waiting",
+            "  running 2/2 · wave 2/3 · 3 waiting · cpu 2/2",
             "  ⟳ fan  0/4 steps  0s",
             "  → fan[0]       0s",
             "  → fan[1]       0s  2/3 tests",
@@ -234,7 +235,7 @@ def test_a_run_that_grows_and_has_parts(tmp_path: Path) -> None:
         it.see(completed("fan[0]"), completed("fan[1]"), WidthChanged(1, "load 9.1 on 2 CPUs"), started("fan[2]"))
         rows = it.look()
         assert rows[2:4] == [
-            "  running 1/1 (load 9.1 on 2 CPUs) · cpu 1/2 · wave 2/3 · 2 waiting",
+            "  running 1/1 (load 9.1 on 2 CPUs) · wave 2/3 · 2 waiting · cpu 1/2",
             "  ⟳ fan  2/4 steps  0s",
         ]
         it.see(WidthChanged(2, "load 0.1 on 2 CPUs"), completed("fan[2]"), completed("fan[3]"), completed("fan"))
@@ -242,7 +243,7 @@ def test_a_run_that_grows_and_has_parts(tmp_path: Path) -> None:
         it.see(StepsAdded((undo,)), StageStarted(Stage.ROLLBACK, ("fan[0].undo",)), started("fan[0].undo"))
         rows = it.look()
         assert rows[0] == "⟳ Nightly  0s  rolling back"
-        assert rows[2] == "  running 1/2 · cpu 0/2 · wave 3/6 · 1 waiting"
+        assert rows[2] == "  running 1/2 · wave 3/6 · 1 waiting · cpu 0/2"
         it.see(completed("fan[0].undo"), StageStarted(Stage.FINALLY, ("sweep",)), started("sweep"))
         assert it.look()[0] == "⟳ Nightly  0s  finally"
 
@@ -250,10 +251,10 @@ def test_a_run_that_grows_and_has_parts(tmp_path: Path) -> None:
 def test_answers_of_condition_steps_and_an_open_breaker_stay_above_the_board(tmp_path: Path) -> None:
     plan = a_plan("a", "b")
     with terminal(plan, tmp_path) as it:
-        it.see(begun(plan), StepDecided("a", True, ("b",)), BreakerOpened("workflow", 3))
+        it.see(begun(plan), StepDecided("a", True, ("b",)), BreakerOpened("run", 3))
         assert it.look()[:3] == [
             "→ [a] true: b",
-            "! [workflow] circuit breaker open after 3 failed attempts",
+            "! [run] circuit breaker open after 3 failed attempts",
             "",
         ]
         it.see(*(StepDecided("a", False, ()) for _ in range(200)))
@@ -427,6 +428,14 @@ sys.exit(143)
 """
 
 
+def _read(fd: int) -> bytes:
+    """The next piece of what has been written: a terminal hands it out in several."""
+    try:
+        return os.read(fd, 65536)
+    except OSError:
+        return b""
+
+
 def test_in_a_process_of_its_own_the_terminal_is_as_it_was_after_sigterm() -> None:
     master, slave = pty.openpty()
     set_size(slave, 60, 20)
@@ -443,7 +452,8 @@ def test_in_a_process_of_its_own_the_terminal_is_as_it_was_after_sigterm() -> No
         assert child.stdout.readline() == b"drawn, echo False\n"
         child.send_signal(signal.SIGTERM)
         assert child.stdout.readline() == b"closed, echo True\n"
-        said = os.read(master, 65536).decode()
+        os.set_blocking(master, False)
+        said = b"".join(iter(partial(_read, master), b"")).decode()
         child.communicate(timeout=30)
     os.close(slave)
     os.close(master)
@@ -453,3 +463,9 @@ def test_in_a_process_of_its_own_the_terminal_is_as_it_was_after_sigterm() -> No
     screen = Screen(60)
     screen.feed(said)
     assert not any(screen.text())
+
+
+def test_many_pools_do_not_hide_what_has_gone_wrong(tmp_path: Path) -> None:
+    with terminal(a_plan("a", "b"), tmp_path) as it:
+        it.see(begun(a_plan("a", "b"))._replace(pools={f"pool-{n}": 1 for n in range(500)}), failed("a"))
+        assert "1 failed" in "".join(it.look())

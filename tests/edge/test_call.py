@@ -45,6 +45,11 @@ def chained():
         raise RuntimeError("outer") from problem
 def type_error(a): return len(a)
 def nothing(): return None
+def forks():
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+    return "once"
 def ends(code): sys.exit(code)
 def stopped(): raise KeyboardInterrupt
 def odd(kind):
@@ -108,6 +113,10 @@ def test_arguments_come_as_json_and_the_result_goes_as_json(
     ended = call(folder, target, params)
     assert (ended.code, json.loads(ended.out)) == (0, result)
     assert ended.out.count("\n") == 1
+
+
+def test_a_process_that_the_function_forks_does_not_answer_too(folder: Path) -> None:
+    assert call(folder, "tasks:forks")[:2] == (0, '"once"\n')
 
 
 def test_no_result_prints_nothing(folder: Path) -> None:

@@ -34,7 +34,7 @@ from stepwave.core.events import (
     StepTested,
     WidthChanged,
 )
-from stepwave.core.model import Retry, Stage, Step, StepType, Workflow
+from stepwave.core.model import Dialect, Retry, Stage, Step, StepType, Workflow
 from stepwave.core.plan import Plan
 from stepwave.core.telling.style import Style, make_style
 from stepwave.edge.screen.lines import SKIPS_IN_A_ROW, TESTS_NAMED, Lines
@@ -111,6 +111,21 @@ def test_a_run_in_the_words_of_the_seed() -> None:
     ]
 
 
+def test_a_workstream_is_called_one() -> None:
+    plan = a_plan("b", "a")
+    plan = plan._replace(workflow=plan.workflow._replace(dialect=Dialect.SNAKE))
+    lines = told(
+        plan, A_RUN[0], StepTested("a", 1, "1", True), StepTested("b", 1, "1", True), RunFinished(Status.COMPLETED, 0)
+    )
+    assert lines[:4] == [
+        "✓ Loading workstream: Nightly",
+        "✓ Validating schema",
+        "✓ Checking file scope conflicts",
+        "✓ Building dependency graph (2 steps, 0 dependencies)",
+    ]
+    assert lines[-2:] == ["  → b: PASS", "  → a: PASS"], "in the order of the file"
+
+
 def test_a_locale_that_can_show_nothing_else_gets_ascii() -> None:
     lines = told(a_plan("a", "b", "日本"), *A_RUN, started("日本"), style=PLAIN)
     assert all(line.isascii() for line in lines)
@@ -146,6 +161,22 @@ def test_verbose_adds_commands_waits_and_the_end_of_the_output(tmp_path: Path) -
     output = [line for line in lines if line.startswith("    [a] ")]
     assert len(output) == 51
     assert output[-1] == r"    [a]         end red\x1b[2J"
+
+
+def test_verbose_has_no_empty_line_for_a_step_without_a_command() -> None:
+    lines = told(
+        a_plan("a"), StepStarted("a", 1, (), ""), StepFinished("a", Outcome.FAILED, 1, reason="no"), verbose=True
+    )
+    assert lines == ["  → [a] Starting...", "  ✗ [a] Failed (0ms): no"]
+
+
+def test_a_breaker_is_named_after_those_who_share_it() -> None:
+    lines = told(a_plan("a"), BreakerOpened("run", 1), BreakerOpened("phase:p", 2), BreakerOpened("run:lib", 3))
+    assert [line.partition("of ")[2].partition(" is")[0] for line in lines] == [
+        "the run",
+        "phase p",
+        "the steps of lib",
+    ]
 
 
 def test_a_long_row_of_skipped_steps_is_counted() -> None:
@@ -364,7 +395,7 @@ def test_rolling_back_a_breaker_and_a_change_of_width_are_told() -> None:
     undo = a_step("a.undo", stage=Stage.ROLLBACK)._replace(retry=Retry(4))
     lines = told(
         a_plan(a_step("a")._replace(undo=undo)),
-        BreakerOpened("workflow", 3),
+        BreakerOpened("run", 3),
         WidthChanged(2, "load 9.1 on 4 CPUs"),
         WidthChanged(1, "0.1 GB of memory left"),
         StepsAdded((NewStep("a.undo", "", "a", 1, stage=Stage.ROLLBACK),)),
@@ -374,7 +405,7 @@ def test_rolling_back_a_breaker_and_a_change_of_width_are_told() -> None:
         done("a.undo"),
     )
     assert lines == [
-        "  ! Circuit breaker workflow is open after 3 failed attempts",
+        "  ! The circuit breaker of the run is open after 3 failed attempts",
         "  · From here on at most 2 steps at a time: load 9.1 on 4 CPUs",
         "  · From here on at most 1 step at a time: 0.1 GB of memory left",
         "",

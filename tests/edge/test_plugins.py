@@ -65,6 +65,15 @@ bad_schema = Odd("bad-schema", ["x"]); bad_schema.schema = {"type": "strong"}
 far_schema = Odd("far-schema", ["x"]); far_schema.schema = {"$ref": "http://127.0.0.1:9/x"}
 raises = Odd("raises", RuntimeError("no\\x1b[31m luck"))
 leaves = Odd("leaves", SystemExit(3))
+class Mute(Exception):
+    def __str__(self): raise ValueError
+mute = Odd("mute", Mute())
+class Loud(Good):
+    name = "loud"
+    def command(self, config):
+        print("said")
+        return ["check"]
+loud = Loud()
 makes_text = Odd("makes-text", "check it")
 makes_numbers = Odd("makes-numbers", ["check", 1])
 makes_nothing = Odd("makes-nothing", [])
@@ -76,6 +85,7 @@ NAMES = {
     "no-schema": "no_schema", "no-methods": "no_methods", "bad-schema": "bad_schema", "far-schema": "far_schema",
     "raises": "raises", "leaves": "leaves", "makes-text": "makes_text", "makes-numbers": "makes_numbers",
     "makes-nothing": "makes_nothing", "makes-nul": "makes_nul", "absent": "absent",
+    "mute": "mute", "loud": "loud",
 }  # fmt: skip
 
 LOOK = """
@@ -198,3 +208,13 @@ def test_a_plugin_that_fails_is_a_sentence(installed: Path, name: str, reason: s
 def test_a_schema_is_never_fetched(installed: Path) -> None:
     (fault,) = look(installed, "far-schema", {"url": "https"})["faults"]
     assert fault[1].startswith("the plugin has a `schema` that cannot be followed: ")
+
+
+def test_what_a_plugin_prints_does_not_get_among_the_results(installed: Path) -> None:
+    assert look(installed, "loud", {"url": "x://y"})["command"] == [["check"], {}, None, None]
+
+
+def test_an_exception_that_cannot_be_printed_is_told_all_the_same(installed: Path) -> None:
+    assert look(installed, "mute", {"url": "x://y"})["command"] == [
+        "has failed to make a command: Mute: it cannot even say what is wrong"
+    ]

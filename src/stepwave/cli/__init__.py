@@ -32,14 +32,16 @@ def door() -> int:
 
             os.write(1, f"stepwave {__version__}\n".encode())
             return 0
-        if sys.argv[1:2] == ["run"] and "_STEPWAVE_COMPLETE" not in os.environ:
+        words = sys.argv[1:]
+        if words[:1] == ["run"] and "_STEPWAVE_COMPLETE" not in os.environ:
             from stepwave.cli import quick, running
 
-            if (asked := quick.read(sys.argv[1:])) is not None:
+            words = quick.spelled_out(words)
+            if (asked := quick.read(words)) is not None:
                 return running.run(asked)
         from stepwave.cli.app import app
 
-        app(prog_name="stepwave")
+        app(words, prog_name="stepwave")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException as problem:
@@ -78,15 +80,24 @@ def _broken(problem: BaseException) -> int:
         import traceback
 
         traceback.print_exc()
-    lines = [f"stepwave: {_sentence(problem)}", "  (the runner itself failed; STEPWAVE_DEBUG=1 shows where)"]
+    told = _told(problem)
+    more = [f"  {note}" for note in getattr(told, "__notes__", ())]
+    lines = [
+        f"stepwave: {_sentence(told)}",
+        *(more or ["  (the runner itself failed; STEPWAVE_DEBUG=1 shows where)"]),
+    ]
     with suppress(OSError):
         print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201
     return 3
 
 
+def _told(problem: BaseException) -> BaseException:
+    """When a listener failed, what it could not do says more than its name."""
+    cause = problem.__cause__
+    return cause if isinstance(cause, OSError) and not isinstance(problem, OSError) else problem
+
+
 def _sentence(problem: BaseException) -> str:
-    if isinstance(problem.__cause__, OSError):  # a listener failed: what it could not do says more than its name
-        problem = problem.__cause__
     if isinstance(problem, OSError) and problem.strerror:
         reason = problem.strerror[:1].lower() + problem.strerror[1:]
         return f"`{problem.filename}`: {reason}" if problem.filename else reason

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stepwave.cli import complete
+from stepwave.cli import complete, recorded
 
 app = typer.Typer(
     name="stepwave",
@@ -119,6 +119,9 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
     parallel: Annotated[
         bool | None, typer.Option("--parallel/--no-parallel", help="In parallel, or one step at a time.")
     ] = None,
+    barrier: Annotated[
+        bool, typer.Option("--barrier", help="A wave starts when the one before has ended, whatever the file says.")
+    ] = False,
     timeout: Annotated[
         str | None,
         typer.Option("--timeout", metavar="DURATION", help="For the whole run: seconds, or 30s, 5m, 1h30m; 0: none."),
@@ -183,6 +186,21 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         str | None,
         typer.Option("--events", metavar="FILE", help="Every event as a line of JSON (NDJSON); `-`: to stdout."),
     ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume", metavar="[RUN]", help="Go on with a run: this one, or the latest that did not succeed."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run every step, also those of which nothing has changed.")
+    ] = False,
+    no_ledger: Annotated[
+        bool, typer.Option("--no-ledger", help="Keep no record: the run cannot be looked up or resumed.")
+    ] = False,
+    durable: Annotated[
+        bool, typer.Option("--durable", help="Keep the record through a loss of power; 0.2 ms more for each step.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Failures and the verdict only.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Plain lines with commands, waiting times and output.")
@@ -200,6 +218,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         file=file,
         max_concurrency=max_concurrency,
         parallel=parallel,
+        barrier=barrier,
         timeout=timeout,
         continue_on_error=continue_on_error,
         keep_going=keep_going,
@@ -218,11 +237,88 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         json=json,
         output=output,
         events=events,
+        resume=resume,
+        force=force,
+        no_ledger=no_ledger,
+        durable=durable,
         quiet=quiet,
         verbose=verbose,
         color=color.value,
     )
     raise typer.Exit(running.run(asked))
+
+
+@app.command()
+def retry(
+    run: recorded.RunArgument = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="All that did not succeed; so it is without --step.")
+    ] = False,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--step",
+            metavar="STEP",
+            help="This step and all that need it. Repeatable.",
+            autocompletion=complete.run_steps,
+        ),
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="The workflow, where the run is not of this folder, or its file was moved.",
+            autocompletion=complete.workflows,
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the result document, and nothing else, on stdout.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Failures and the verdict only.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Plain lines with commands, waiting times and output.")
+    ] = False,
+    color: ColorOption = Color.AUTO,
+) -> None:
+    """Run steps of an earlier run again, and take over all others.
+
+    With the variables, the selection of steps and the options of that run.
+    """
+    from stepwave.cli import resuming
+    from stepwave.cli.running import Asked
+
+    asked = Asked("", json=json, quiet=quiet, verbose=verbose, color=color.value)
+    raise typer.Exit(resuming.retry(run, failed=failed, steps=tuple(step or ()), file=file, asked=asked))
+
+
+@app.command()
+def explain(
+    step: Annotated[str, typer.Argument(metavar="STEP", help="The id of a step.", autocompletion=complete.steps)],
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="The workflow. Default: that of the latest run here.",
+            autocompletion=complete.workflows,
+        ),
+    ] = None,
+    var: Annotated[
+        list[str] | None, typer.Option("--var", metavar="K=V", help="A variable that `run` would be given. Repeatable.")
+    ] = None,
+    name: NameOption = None,
+    tools: ToolsOption = None,
+    color: ColorOption = Color.AUTO,
+) -> None:
+    """Say why a step would run now, or be reused."""
+    from stepwave.cli import explaining
+
+    raise typer.Exit(
+        explaining.explain(step, file=file, var=tuple(var or ()), name=name, tools=tools, color=color.value)
+    )
 
 
 @app.command()
@@ -300,6 +396,10 @@ def init_config(
     from stepwave.cli import present
 
     raise typer.Exit(present.init_config(output, type=type.value, format=format.value if format else None, force=force))
+
+
+for command in (recorded.runs, recorded.status, recorded.logs, recorded.cancel, recorded.prune):
+    app.command()(command)
 
 
 @app.command()

@@ -40,3 +40,26 @@ def steps(context: typer.Context, incomplete: str) -> list[str]:
     loaded = api.load(file)
     ids = [step.id for step in loaded.workflow.steps] if loaded.workflow else []
     return [id for id in ids if id.startswith(incomplete)]
+
+
+def runs(context: typer.Context, incomplete: str) -> list[str]:
+    """Ids of recorded runs that begin with what has been typed."""
+    from stepwave import records
+
+    try:
+        found = records.runs(context.params.get("file"), limit=200)
+    except OSError:  # a ledger that cannot be used: the command says so
+        return []
+    return [id for id in ("latest", *(one.run.id for one in found)) if id.startswith(incomplete)]
+
+
+def run_steps(context: typer.Context, incomplete: str) -> list[str]:
+    """Step ids of the latest run, or of the one that is already on the line."""
+    from stepwave import records
+    from stepwave.core.diagnostics import Diagnostic
+
+    try:
+        found = records.status(context.params.get("run"), context.params.get("file"))
+    except OSError:
+        return []
+    return [] if isinstance(found, Diagnostic) else [step.id for step in found[1] if step.id.startswith(incomplete)]

@@ -19,6 +19,22 @@ _fields = {
 _colors = ("auto", "always", "never")
 
 
+def spelled_out(words: list[str]) -> list[str]:
+    """`run --resume` without a run means the latest one; an option of typer cannot leave its value away."""
+    if words[:1] != ["run"]:
+        return words
+    following = [*words[1:], ""]
+    return [
+        "--resume=latest" if word == "--resume" and not _is_run(after) else word
+        for word, after in zip(words, following, strict=True)
+    ]
+
+
+def _is_run(word: str) -> bool:
+    """`20260131-142503-7f3a9c`, the beginning of it, and `latest`."""
+    return word == "latest" or (word[:8].isdecimal() and len(word) >= 8 and not word.strip("0123456789abcdef-"))
+
+
 def read(words: list[str]) -> Asked | None:
     """The command line `run …` without the program's name; None when typer had better look at it."""
     if not words or words[0] != "run":

@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from stepwave import api
+from stepwave import api, past
 from stepwave.cli import terminal
 from stepwave.core import adjust
 from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, Severity, error, has_errors
 from stepwave.core.model import FailurePolicy, Value, Workflow
+from stepwave.core.origin import Origin
 from stepwave.core.plan import Plan
 from stepwave.core.reading.units import is_bare_number, seconds_of
 from stepwave.core.summary import Summary
 from stepwave.core.variables import read_variables
 
 if TYPE_CHECKING:
+    from stepwave.edge.ledger.memory import LedgerMemory
     from stepwave.edge.local.zygote import Zygote
+    from stepwave.edge.secrets import Fetched
 
 
 class Asked(NamedTuple):
@@ -26,6 +29,7 @@ class Asked(NamedTuple):
     file: str
     max_concurrency: str | None = None
     parallel: bool | None = None
+    barrier: bool = False
     timeout: str | None = None
     continue_on_error: bool = False
     keep_going: bool = False
@@ -44,29 +48,40 @@ class Asked(NamedTuple):
     json: bool = False
     output: str | None = None
     events: str | None = None
+    resume: str | None = None
+    force: bool = False
+    no_ledger: bool = False
+    durable: bool = False
     quiet: bool = False
     verbose: bool = False
     color: str = "auto"
 
 
-def run(asked: Asked) -> int:
-    """The exit code. Everything that can be wrong is found, and told together, before anything is started."""
+def run(asked: Asked, again: tuple[str, ...] = ()) -> int:
+    """The exit code. Everything that can be wrong is found, and told together, before anything is started.
+
+    `again` are steps of a run that is taken up again, which are to run whatever they did then.
+    """
     if asked.dry_run:
-        return _run(asked, None)
+        return _run(asked, again, None)
     with api.start_early() as zygote:
-        return _run(asked, zygote)
+        return _run(asked, again, zygote)
 
 
-def _run(asked: Asked, zygote: "Zygote | None") -> int:
+def _run(asked: Asked, again: tuple[str, ...], zygote: "Zygote | None") -> int:
     variables, findings = _variables(asked)
     findings += _check_options(asked)
-    loaded = api.load(
-        api.locate(asked.file), variables=variables, name=asked.name, strict=asked.strict, tools=asked.tools
-    )
-    findings += [found for found in api.refusals(loaded) if not (asked.skip_agents and found.code == "no-executor")]
+    path, earlier = api.locate(asked.file), None
+    if asked.resume is not None and not findings:
+        from stepwave.cli import resuming
+
+        asked, variables, earlier, findings = resuming.go_back(asked, path, variables)
+    loaded = api.load(path, variables=variables, name=asked.name, strict=asked.strict, tools=asked.tools)
+    findings += [found for found in loaded.diagnostics if not (asked.skip_agents and found.code == "no-executor")]
     texts = {loaded.path: loaded.text, **loaded.texts}
     if loaded.workflow is not None:
         findings += _check_steps(asked, loaded.workflow)
+        findings += adjust.check_names(loaded.workflow, "--step", again)
     if loaded.workflow is None or has_errors(findings):
         terminal.tell_findings(findings, texts, asked.color)
         return 2
@@ -74,13 +89,41 @@ def _run(asked: Asked, zygote: "Zygote | None") -> int:
         terminal.tell_findings([f for f in findings if f.severity is Severity.WARNING], texts, asked.color)
     plan = api.plan(_adjusted(asked, loaded.workflow), max_concurrency=_width(asked.max_concurrency))
     left_out = adjust.deselected(loaded.workflow, asked.only, asked.skip, asked.start)
+    taken_up = resuming.take_up(asked, path, earlier, plan, again) if earlier else None
+    left_out |= taken_up.left_out if taken_up else frozenset()
     if asked.dry_run:
         return terminal.write(api.dry_run(plan, left_out, skip_agents=asked.skip_agents))
-    return _run_plan(asked, plan, left_out, zygote)
+    secrets = _secrets(asked, loaded, left_out, zygote)
+    if secrets and has_errors(secrets.findings):
+        return 2
+    if asked.no_ledger:
+        return _run_plan(asked, plan, left_out, zygote, secrets)
+    origin = _origin(asked, loaded.path, variables, earlier.run.id if earlier else None)
+    memory = past.memory(plan, origin.file, taken_up, force=asked.force)
+    recorded = api.ledger(origin, memory=memory, durable=asked.durable)
+    return _run_plan(asked, plan, left_out, zygote, secrets, recorded, memory)
 
 
-def _run_plan(asked: Asked, plan: Plan, left_out: frozenset[str], zygote: "Zygote | None") -> int:
-    required = []
+def _secrets(asked: Asked, loaded: api.Loaded, left_out: frozenset[str], zygote: "Zygote | None") -> "Fetched | None":
+    """The values of the secrets, if there are any; what is wrong with them is told."""
+    if loaded.workflow is None or not loaded.workflow.secrets or zygote is None:
+        return None
+    secrets = api.fetch_secrets(loaded.workflow, zygote, deselected=left_out)
+    if has_errors(secrets.findings) or not asked.quiet:
+        terminal.tell_findings(secrets.findings, {loaded.path: loaded.text, **loaded.texts}, asked.color)
+    return secrets
+
+
+def _run_plan(
+    asked: Asked,
+    plan: Plan,
+    left_out: frozenset[str],
+    zygote: "Zygote | None",
+    secrets: "Fetched | None",
+    recorded: api.Factory | None = None,
+    memory: "LedgerMemory | None" = None,
+) -> int:
+    required = [recorded] if recorded else []
     if asked.events is not None:
         try:
             required.append(api.event_file("/dev/stdout" if asked.events == "-" else asked.events))
@@ -99,9 +142,33 @@ def _run_plan(asked: Asked, plan: Plan, left_out: frozenset[str], zygote: "Zygot
         skip_agents=asked.skip_agents,
         courtesy=[_display(asked)],
         required=required,
+        memory=memory,
         zygote=zygote,
+        secrets=secrets,
     )
     return _close(asked, plan, summary)
+
+
+_in_record = (
+    *("max_concurrency", "parallel", "timeout", "continue_on_error", "keep_going", "fail_fast", "skip_agents"),
+    *("strict", "lenient", "barrier"),
+)
+
+
+def _origin(asked: Asked, path: str, variables: Mapping[str, Value], resumed_from: str | None = None) -> Origin:
+    """What it takes to ask for the same run again."""
+    usual = Asked._field_defaults
+    return Origin(
+        file=past.file_of(path),
+        name=asked.name,
+        variables=variables,
+        only=asked.only,
+        skip=asked.skip,
+        start=asked.start,
+        options={name: given for name in _in_record if (given := getattr(asked, name)) != usual[name]},
+        tools=asked.tools and os.path.abspath(asked.tools),  # noqa: PTH100
+        resumed_from=resumed_from,
+    )
 
 
 def _display(asked: Asked) -> api.Factory:
@@ -160,6 +227,9 @@ def _check_options(asked: Asked) -> list[Diagnostic]:
         )
     if asked.keep_going and asked.fail_fast:
         found.append(error("conflicting-options", "`--keep-going` and `--fail-fast` exclude each other", here))
+    found += _check_record(asked)
+    if asked.no_ledger and asked.durable:
+        found.append(error("conflicting-options", "`--no-ledger` and `--durable` exclude each other", here))
     if asked.output not in (None, "-") and (problem := terminal.can_write(asked.output)):
         found.append(error("cannot-write", f"`--output`: {problem}", here))
     for option, path in (("--output", asked.output), ("--events", asked.events)):
@@ -170,6 +240,17 @@ def _check_options(asked: Asked) -> list[Diagnostic]:
     if asked.events == "-" and (asked.json or asked.output == "-"):
         found.append(error("conflicting-options", "standard output can take the events or the result, not both", here))
     return found
+
+
+def _check_record(asked: Asked) -> list[Diagnostic]:
+    """What asks for an earlier run, and for none."""
+    here = Place(COMMAND_LINE)
+    pairs = (("--force", asked.force), ("--no-ledger", asked.no_ledger))
+    return [
+        error("conflicting-options", f"`--resume` and `{option}` exclude each other", here)
+        for option, given in pairs
+        if given and asked.resume is not None
+    ]
 
 
 def _is_same_file(one: str, other: str) -> bool:
@@ -205,6 +286,8 @@ def _adjusted(asked: Asked, workflow: Workflow) -> Workflow:
         workflow = adjust.with_timeout(workflow, _seconds(asked.timeout))
     if asked.parallel is not None:
         workflow = adjust.with_parallel(workflow, asked.parallel)
+    if asked.barrier:
+        workflow = adjust.with_barrier(workflow)
     if asked.keep_going or asked.fail_fast:
         policy = FailurePolicy.SKIP_DEPENDENTS if asked.keep_going else FailurePolicy.ABORT
         workflow = adjust.with_policy(workflow, policy)

@@ -51,6 +51,12 @@ def write(text: str, output: str | None = None) -> int:
     return 0
 
 
+def gave_up(problem: OSError) -> int:
+    """Writing to stdout has failed: 0 when its reader went away, else 3 and a sentence."""
+    _let_go(1)
+    return 0 if isinstance(problem, BrokenPipeError) else _cannot_write("standard output", problem)
+
+
 def save(path: str, text: str) -> int:
     """Replace a file in one step: a reader sees the old or the new one, a full disk leaves the old one.
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, did_you_mean, error
-from stepwave.core.model import FailurePolicy, Step, Workflow
+from stepwave.core.model import FailurePolicy, Scheduling, Step, Workflow
 
 
 def with_timeout(workflow: Workflow, timeout_s: float | None) -> Workflow:
@@ -14,6 +14,11 @@ def with_timeout(workflow: Workflow, timeout_s: float | None) -> Workflow:
 def with_parallel(workflow: Workflow, parallel: bool) -> Workflow:
     """`--parallel / --no-parallel`: beats what the file says."""
     return workflow._replace(parallel=parallel)
+
+
+def with_barrier(workflow: Workflow) -> Workflow:
+    """`--barrier`: a wave starts when the one before has ended."""
+    return workflow._replace(scheduling=Scheduling.WAVES)
 
 
 def with_policy(workflow: Workflow, policy: FailurePolicy) -> Workflow:
@@ -29,7 +34,7 @@ def tolerating(workflow: Workflow) -> Workflow:
 
 def check_names(workflow: Workflow, option: str, ids: Iterable[str]) -> list[Diagnostic]:
     """An error for every id that is not a step of the workflow."""
-    known = {step.id for step in workflow.steps}
+    known = {name for step in workflow.steps for name in (step.id, step.family, *_outer(step)) if name}
     return [
         error(
             "unknown-step",
@@ -48,18 +53,33 @@ def deselected(
     """The ids that are not to run.
 
     `only`: these and all that they need. `start` (`--from`): these and all that need them; both: what is in both.
-    `skip`: not these.
+    `skip`: not these. The name of a `matrix`, of an included file or of a workstream stands for all its steps.
     """
     steps = {step.id: step for step in workflow.steps}
     wanted = set(steps)
-    if only := tuple(only):
-        wanted &= _closure(only, {id: step.needs for id, step in steps.items()})
-    if start := tuple(start):
-        wanted &= _closure(start, _dependents(steps))
-    return frozenset(set(steps) - wanted) | (frozenset(skip) & frozenset(steps))
+    if only := meant(workflow, only):
+        wanted &= closure(only, {id: step.needs for id, step in steps.items()})
+    if start := meant(workflow, start):
+        wanted &= closure(start, dependents(steps))
+    return frozenset(set(steps) - wanted) | meant(workflow, skip)
 
 
-def _dependents(steps: Mapping[str, Step]) -> dict[str, list[str]]:
+def meant(workflow: Workflow, names: Iterable[str]) -> frozenset[str]:
+    """The ids of the steps that names stand for: see `deselected`."""
+    wanted = frozenset(names)
+    if not wanted:
+        return wanted
+    return frozenset(step.id for step in workflow.steps if not wanted.isdisjoint((step.id, step.family, *_outer(step))))
+
+
+def _outer(step: Step) -> list[str]:
+    """What a step is in: `a.b.` are the files `a` and `a.b`."""
+    parts = step.scope.split(".")[:-1]
+    return [".".join(parts[: n + 1]) for n in range(len(parts))]
+
+
+def dependents(steps: Mapping[str, Step]) -> dict[str, list[str]]:
+    """Who needs each step."""
     found: dict[str, list[str]] = {id: [] for id in steps}
     for step in steps.values():
         for need in step.needs:
@@ -67,7 +87,8 @@ def _dependents(steps: Mapping[str, Step]) -> dict[str, list[str]]:
     return found
 
 
-def _closure(first: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
+def closure(first: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
+    """These ids, and all that the edges lead to."""
     found = set(first)
     todo = list(found)
     while todo:

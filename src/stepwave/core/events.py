@@ -118,6 +118,11 @@ def stdout_log(log: str) -> str:
     return log.removesuffix(".log") + ".out"
 
 
+def stderr_log(log: str) -> str:
+    """Where stderr goes a second time then: `logs/0007-build.err`."""
+    return log.removesuffix(".log") + ".err"
+
+
 # --- orders: what we ask of the world ------------------------------------------------------------
 
 
@@ -125,8 +130,8 @@ class Launch(NamedTuple):
     """Start one attempt. Everything is filled in: no references are left.
 
     `env` is laid over the environment of the runner; None takes a name away. `cwd` is absolute. `log` is the file
-    for its output, relative to the run's folder; made with its first byte. With
-    `keep_output` stdout also goes to `stdout_log(log)`, and both streams come back, bounded, in `Exited`. With
+    for its output, relative to the run's folder; made with its first byte. With `keep_output` stdout also goes to
+    `stdout_log(log)` and stderr to `stderr_log(log)`, and both streams come back, bounded, in `Exited`. With
     `keep_tail` so does the end of both. `idle_s`: tell with `Silent` when it prints nothing for so long.
 
     The tests of a step are launches of the same attempt, one after the other.
@@ -143,6 +148,9 @@ class Launch(NamedTuple):
     keep_output: bool = False
     keep_tail: bool = False
     idle_s: float | None = None
+    inputs: tuple[str, ...] | None = None
+    """Patterns of the files that it reads, absolute; None: it does not say."""
+    outputs: tuple[str, ...] = ()
 
 
 class Stop(NamedTuple):
@@ -202,12 +210,15 @@ class StepStopping(NamedTuple):
 
 
 class StepRetrying(NamedTuple):
-    """An attempt failed and another will follow after `delay_s`."""
+    """An attempt failed and another will follow after `delay_s`. The rest is how its command ended, if it did."""
 
     step: str
     attempt: int
     delay_s: float
     reason: str
+    exit_code: int | None = None
+    signal: int | None = None
+    usage: Usage | None = None
 
 
 class StepLeftProcesses(NamedTuple):

@@ -9,7 +9,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from stepwave.core.diagnostics import Diagnostic, Place
+from stepwave.core.diagnostics import Place
 
 # Values are NamedTuples, not frozen dataclasses: those cost a millisecond each to define, at every start.
 
@@ -18,6 +18,12 @@ Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 
 nothing: Mapping[str, Any] = MappingProxyType({})
 """No entries, and never any."""
+
+
+class Private(str):
+    """Text that no record may hold as it is: what a file of `dotenv` says."""
+
+    __slots__ = ()
 
 
 class Dialect(Enum):
@@ -181,6 +187,19 @@ class Function(NamedTuple):
     params: Mapping[str, Value] = nothing
 
 
+class Secret(NamedTuple):
+    """Where the value of a secret comes from when a run begins: a variable of the caller's environment, a file, or what
+    a command prints. `path` starts from the folder of the workflow; the command runs in `base`, as `Step.base` has it.
+    """
+
+    name: str
+    place: Place
+    env: str | None = None
+    path: str | None = None
+    argv: tuple[str, ...] = ()
+    base: str = ""
+
+
 class Step(NamedTuple):
     """One node of the graph.
 
@@ -242,7 +261,26 @@ class Step(NamedTuple):
     """Its compensation, of stage ROLLBACK: not a part of the graph until it is needed."""
     breaker: str = ""
     """Key of `Workflow.breakers`: the failures of all steps with this key are counted together. "" for none."""
+    inputs: tuple[str, ...] | None = None
+    """Patterns of the files that it reads, from the folder of its file on. None: nobody knows, so it always runs."""
+    outputs: tuple[str, ...] = ()
+    """Patterns of the files that it makes."""
+    keep_outputs: bool = False
+    """They stay where they are when it fails."""
+    secrets: tuple[str, ...] = ()
+    """Names of the secrets that it gets in its environment."""
     description: str = ""
+
+
+class Checkpoint(NamedTuple):
+    """A phase, by the ids of its steps. `holds`: once it has been completed, what lies before its end is not run again
+    when a run is taken up again, not even what had failed and was tolerated. `restarts`: as long as it has not been,
+    all of it is run again."""
+
+    phase: str
+    steps: tuple[str, ...]
+    holds: bool = False
+    restarts: bool = False
 
 
 class Workflow(NamedTuple):
@@ -270,6 +308,10 @@ class Workflow(NamedTuple):
     breakers: Mapping[str, int] = nothing
     """Failed attempts after which the steps that share a breaker are not started any more."""
     rollback_parallel: bool = False
+    private: frozenset[str] = frozenset()
+    """Variables that have their value from the caller's environment, so that no record may hold it."""
+    secrets: tuple[Secret, ...] = ()
+    """All that its steps get. No text of the workflow holds a value."""
+    checkpoints: tuple[Checkpoint, ...] = ()
+    """The phases that say something about runs that are taken up again."""
     metadata: Mapping[str, Value] = nothing
-    unbuilt: tuple[Diagnostic, ...] = ()
-    """What the file asks for and this version cannot do: such a workflow is refused, not run without it."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from stepwave.core.diagnostics import Diagnostic
 from stepwave.core.events import HARMLESS_SKIPS, Outcome, Status, StepDecided, StepTested
-from stepwave.core.model import Stage, nothing
+from stepwave.core.model import Stage, Value, nothing
 
 
 class StepResult(NamedTuple):
@@ -86,6 +86,10 @@ class Summary(NamedTuple):
     statistics: Statistics = Statistics()
     folder: str = ""
     diagnostics: tuple[Diagnostic, ...] = ()
+    metadata: Mapping[str, Value] = nothing
+    """What the file says about itself that means nothing here."""
+    is_workstream: bool = False
+    """What people call it: files of the snake dialect hold workstreams."""
 
     @property
     def success(self) -> bool:

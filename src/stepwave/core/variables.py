@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, error
 from stepwave.core.model import Value
+from stepwave.core.written import float_as_written
 
 invalid_format = 'Invalid variables format. Use JSON format: {"key": "value"}'
 
@@ -15,7 +16,7 @@ def read_variables(pairs: Iterable[str], text: str | None) -> tuple[dict[str, Va
     variables: dict[str, Value] = {}
     if text is not None:
         try:
-            value = json.loads(text, parse_constant=_refuse)
+            value = json.loads(text, parse_float=float_as_written, parse_constant=_refuse)
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):

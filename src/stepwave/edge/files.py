@@ -19,17 +19,18 @@ class CannotRead(Exception):  # noqa: N818 - a sentence for a diagnostic
     """The file cannot be read; the text says why, a lower-case sentence."""
 
 
-def read_bytes(path: str) -> bytes:
+def read_bytes(path: str, *, named_in_file: bool = False) -> bytes:
     """The file's content; standard input for `-`. At most `parse.MAX_BYTES`, plus one that tells of more.
 
-    Raises CannotRead for a path that is missing, no regular file or FIFO, or not readable.
+    A path that is `named_in_file`, and not by a person on the command line, is that of an ordinary file: a FIFO would
+    be waited for for ever. Raises CannotRead for a path that is missing, no regular file or FIFO, or not readable.
     """
     try:
-        if path == STDIN:
+        if path == STDIN and not named_in_file:
             return sys.stdin.buffer.read(MAX_BYTES + 1)
-        with open(path, "rb", opener=_open_no_wait) as file:
+        with open(path, "rb", opener=_open_at_once if named_in_file else _open_no_wait) as file:
             mode = os.fstat(file.fileno()).st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            if not stat.S_ISREG(mode) and (named_in_file or not stat.S_ISFIFO(mode)):
                 raise CannotRead(f"`{path}` is a {_kind(mode)}, not a file")
             return file.read(MAX_BYTES + 1)
     except IsADirectoryError:
@@ -45,12 +46,18 @@ def _open_no_wait(path: str, flags: int) -> int:
     """A FIFO is waited for, a device is not: opened without blocking, then made to block if it is a FIFO."""
     if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116
         return os.open(path, flags)
+    return _open_at_once(path, flags)
+
+
+def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _kind(mode: int) -> str:
     if stat.S_ISDIR(mode):
         return "folder"
+    if stat.S_ISFIFO(mode):
+        return "FIFO"
     return "socket" if stat.S_ISSOCK(mode) else "device"
 
 
@@ -87,7 +94,7 @@ def make_run_folder(beside: Path, environ: Mapping[str, str], run: str) -> Path:
     Raises OSError when none of them can be written.
     """
     problems: list[OSError] = []
-    for state in _state_folders(beside, environ):
+    for state in state_folders(beside, environ):
         folder = state / "runs" / run
         try:
             _make(folder / "logs", top=state)
@@ -109,7 +116,7 @@ def _no_folder(problem: OSError) -> OSError:
     return OSError(problem.errno, f"the folder for the run's logs cannot be made: {reason}", problem.filename)
 
 
-def _state_folders(beside: Path, environ: Mapping[str, str]) -> list[Path]:
+def state_folders(beside: Path, environ: Mapping[str, str]) -> list[Path]:
     if named := environ.get("STEPWAVE_STATE_DIR"):
         return [Path(named).expanduser().resolve()]
     home = environ.get("XDG_STATE_HOME") or (f"{environ['HOME']}/.local/state" if "HOME" in environ else None)

@@ -40,7 +40,16 @@ def looks_like_workflow(path: str) -> bool:
             head = file.read(_beginning)
     except OSError:
         return False
-    return any(mark in head for mark in _marks) and not _is_schema(head)
+    return (any(mark in head for mark in _marks) or _is_for_an_agent(head)) and not _is_schema(head)
+
+
+def _is_for_an_agent(head: bytes) -> bool:
+    """A workstream without steps: it has tasks, and says whose they are."""
+    if b"tasks" not in head:
+        return False
+    import re
+
+    return all(re.search(rb"(?m)[\s\"'{,](%s)[\"']?\s*:" % key, b" " + head) for key in (rb"tasks", rb"tool|agent"))
 
 
 def _is_schema(head: bytes) -> bool:

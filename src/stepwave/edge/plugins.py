@@ -5,7 +5,9 @@ Rule 1  A package is looked at only when a file has a step of a type that is not
 Rule 2  Whatever a plugin does comes back as a sentence, never as an exception.
 """
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -74,12 +76,21 @@ def _shape(plugin: Any, name: str) -> Refused | None:
 
 
 def _tried(what: str, do: Callable[[], T]) -> T | Refused:
+    """What it prints is talk: standard output is for results."""
     try:
-        return do()
+        with redirect_stdout(sys.stderr):
+            return do()
     except KeyboardInterrupt:
         raise
     except BaseException as problem:
-        return Refused(f"{what}: {type(problem).__name__}: {one_line(str(problem), 200)}".removesuffix(": "))
+        return Refused(f"{what}: {type(problem).__name__}: {_said_by(problem)}".removesuffix(": "))
+
+
+def _said_by(problem: BaseException) -> str:
+    try:
+        return one_line(str(problem), 200)
+    except Exception:
+        return "it cannot even say what is wrong"
 
 
 class _Plugin:

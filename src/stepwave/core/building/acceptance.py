@@ -18,6 +18,7 @@ from stepwave.core.building.fields import (
     every,
     gather,
     inside_text,
+    is_missed,
     one,
     quoted,
     text,
@@ -28,7 +29,7 @@ from stepwave.core.building.fields_units import duration
 from stepwave.core.building.prose import reads_as_prose
 from stepwave.core.building.step import MAX_ID, Defaults
 from stepwave.core.model import AcceptanceTest, FailurePolicy, Stage, Step
-from stepwave.core.reading.document import Mapping, Node, Scalar, Sequence, Span
+from stepwave.core.reading.document import Mapping, Node, Scalar, Sequence, Span, beginning
 from stepwave.core.reading.keys import Keys
 
 _entry = Keys("a test", {name: name for name in ("id", "command", "description", "timeout")})
@@ -85,6 +86,7 @@ def workflow_tests(
                 argv=SH,
                 script=entry.script,
                 env=defaults.env,
+                secrets=defaults.secrets,
                 timeout_s=limit or None,
                 on_failure=FailurePolicy.ABORT if stage is Stage.CHECK else FailurePolicy.SKIP_DEPENDENTS,
                 stage=stage,
@@ -150,12 +152,12 @@ def _entry_of(r: Reading, key: str, node: Node, number: str) -> Entry | None:
 def _of_mapping(r: Reading, key: str, node: Mapping, number: str) -> Entry | None:
     found: Found = {}
     gather(r, node, _entry, found, f"{key}.")
-    start = next(iter(node.keys.values()), node.span)
+    start = beginning(node)
     id = one(r, found, "id", partial(_test_id))
     script = one(r, found, "command", text)
     timeout_s = one(r, found, "timeout", duration)
     description = one(r, found, "description", text) or ""
-    if "command" not in found:
+    if is_missed(found, "command"):
         r.error("missing-key", "a test needs a `command`", start)
     if script is None or _is_blank(r, found["command"], script):
         return None
@@ -195,5 +197,5 @@ def _refuse_steps(r: Reading, entry: Entry) -> None:
         if path[0] == "steps" and len(path) > 1:
             at = max(entry.script.find("steps." + path[1]), 0)
             message = f"a check before the start cannot read what step {quoted(path[1])} will bring"
-            r.error("known-too-late", message, inside_text(entry.node, at), "make it a step, or an acceptance test")
+            r.error("known-too-late", message, inside_text(r, entry.node, at), "make it a step, or an acceptance test")
             return

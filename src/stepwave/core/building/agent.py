@@ -4,9 +4,9 @@
 """
 
 from stepwave.core.building.command import Work
-from stepwave.core.building.fields import Found, Reading, every, one, quoted, text
+from stepwave.core.building.fields import Found, Reading, one, quoted, text
 from stepwave.core.building.fields_many import nested, template, words
-from stepwave.core.building.profiles import PROMPT, Match, Own, find_profile
+from stepwave.core.building.profiles import PROMPT, Match, Own, find_profile, names_of
 from stepwave.core.model import Agent, Stdin
 from stepwave.core.model import nothing as empty
 from stepwave.core.reading.document import Node, Sequence, Span
@@ -19,20 +19,18 @@ def agent_work(r: Reading, step: str, span: Span, found: Found, own: Own) -> Wor
     `own` are the profiles of the file, from `profiles.own_profiles`.
     """
     named = found.get("agent") or found.get("tool")
-    name = one(r, found, "agent", text) or one(r, found, "tool", text) or "default"
+    said = one(r, found, "agent", text), one(r, found, "tool", text)
+    name = said[0] or said[1] or "default"
     agent = _asked(r, step, found, name)
-    for key in ("command", "run", "args", "shell"):
-        for given in every(found, key):
-            r.warning("ignored-key", f"`{given.key}` has no effect in an agent step", given.span)
     section = "tools" if "tool" in found and "agent" not in found else "agents"
     match = find_profile(r, own, section, name)
     place = named.node.span if named else span
-    if match is None:
+    if match is None and (named is None or said != (None, None)):
         message = f"no executor for agent {quoted(name)}: `run` will fail this step"
         help = (
             f"say what it runs, here or in a file for `--tools`: `{section}: {{{one_line(name, 40)}: {{command: …}}}}`"
         )
-        r.warning("no-executor", message, place, help)
+        r.warning("no-executor", message, place, r.did_you_mean(name, names_of(r, own)) or help)
     work = Work(agent=agent, stdin=_read_by(agent, found))
     return _as_profile_says(r, work, match, name, place) if match else work
 

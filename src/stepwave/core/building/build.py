@@ -21,6 +21,7 @@ from stepwave.core.building.edges import Section
 from stepwave.core.building.fields import Given, Reading, choice, count, one, quoted
 from stepwave.core.building.fields_many import pools as read_pools
 from stepwave.core.building.graph import Graph, connect
+from stepwave.core.building.ignored import tell_ignored
 from stepwave.core.building.means import Means
 from stepwave.core.building.parts import (
     Part,
@@ -76,7 +77,7 @@ def build(document: Document, inputs: Inputs, *, strict: bool = False) -> tuple[
     """The workflow of a document, and every finding, sorted by place; None exactly when one is an error.
 
     With `strict` every unknown key is an error, and a camel workflow needs a name. Raises nothing for what a file
-    says. Findings that are no error but forbid a run have the code `not-built-yet`.
+    says.
     """
     with _undisturbed():
         family = family_of(document.root)
@@ -96,7 +97,7 @@ def build_folder(
 
     with _undisturbed():
         whole = Document(folder, "", Syntax.YAML, Mapping({}, {}, Span(1, 1, 1, 1)))
-        r = _reading(whole, family_of(whole.root), inputs, strict)
+        r = _reading(whole, family_of(whole.root), inputs, strict, documents)
         parts = parts_of(r, documents, inputs.name)
         counted = [0, 0]
         parts = [_opened(part, inputs, part.r.document.path.rpartition("/")[2], counted) for part in parts]
@@ -116,12 +117,27 @@ def _undisturbed() -> Iterator[None]:
             gc.enable()
 
 
-def _reading(document: Document, family: Family, inputs: Inputs, strict: bool) -> Reading:
-    scope = Values(variables=inputs.variables, env=inputs.environ, now=inputs.now, files=inputs.readable)
+def _reading(
+    document: Document, family: Family, inputs: Inputs, strict: bool, beside: Sequence[Document] = ()
+) -> Reading:
+    secret = _secret_names([document, *beside], inputs)
+    env = {name: value for name, value in inputs.environ.items() if name not in secret} if secret else inputs.environ
+    scope = Values(variables=inputs.variables, env=env, now=inputs.now, files=inputs.readable)
     r = Reading(document, scope, family.unit, dollar=family.dialect is not Dialect.CAMEL, strict=strict)
+    r.secret_names = secret
     r.folder, r.around, r.files, r.means = inputs.folder, inputs.around, inputs.files, inputs.means
     r.is_program = inputs.is_program
     return r
+
+
+def _secret_names(documents: list[Document], inputs: Inputs) -> frozenset[str]:
+    """The variables of the environment that are secrets: nothing that is worked out now may know them."""
+    documents += (one for one in inputs.documents.values() if isinstance(one, Document))
+    if not any("secrets" in one.text for one in documents):
+        return frozenset()
+    from stepwave.core.building.secrets import names_in
+
+    return names_in(documents)
 
 
 def dialect(r: Reading, given: Given) -> Dialect | None:
@@ -171,6 +187,8 @@ def _with_steps(r: Reading, parts: list[Part], workflow: Workflow, defaults: Def
     """With every step, the pools they take from, those of groups included, and the breakers that they share."""
     all_parts = [inner for part in parts for inner in in_file_order(part)]
     held = [defaults if part.is_whole else defaults_of(part, r.scope) for part in all_parts]
+    if defaults.secrets:
+        held = [own if own is defaults else own._replace(secrets=(*defaults.secrets, *own.secrets)) for own in held]
     sections = expanded([section_of(part, own) for part, own in zip(all_parts, held, strict=True)])
     graph = connect(r, sections)
     drafts = [draft for section in sections for draft in section.drafts]
@@ -181,8 +199,17 @@ def _with_steps(r: Reading, parts: list[Part], workflow: Workflow, defaults: Def
     if any(step.stage is not Stage.MAIN for step in steps):
         steps.sort(key=lambda step: STAGES.index(step.stage))  # within a stage they stay as they are in the file
     workflow = workflow._replace(steps=tuple(steps), pools=pools, breakers=_breakers(drafts, steps))
+    if any(section.phases for section in sections):
+        from stepwave.core.building.phases import checkpoints
+
+        workflow = workflow._replace(checkpoints=checkpoints(sections))
+    if r.secrets:
+        from stepwave.core.building.secrets import with_secrets
+
+        workflow = with_secrets(r, workflow)
     _check_across(all_parts, drafts, graph, workflow)
-    check_references([part.r for part in all_parts] or [r], graph, r.scope.variables)
+    given = {step.id: step.secrets for step in workflow.steps} if r.secrets else None
+    check_references([part.r for part in all_parts] or [r], graph, r.scope.variables, given)
     return workflow
 
 
@@ -209,6 +236,10 @@ def _check_across(parts: list[Part], drafts: list[Draft], graph: Graph, workflow
         from stepwave.core.building.scopes import check_scopes
 
         check_scopes(parts, drafts, workflow)
+    if graph.sound and any("inputs" in draft.found for draft in drafts):
+        from stepwave.core.building.inputs import check_traffic
+
+        check_traffic(drafts, {step.id: step for step in workflow.steps}, graph)
 
 
 _file_claims = frozenset(("files.scope", "files.create", "files.modify", "files.forbidden"))
@@ -217,12 +248,16 @@ _file_claims = frozenset(("files.scope", "files.create", "files.modify", "files.
 def _made(drafts: Iterable[Draft], ties: Map[str, Ties], pools: Map[str, int]) -> Iterator[Step]:
     for _, same in groupby(drafts, key=lambda draft: draft.family or draft.id):
         members = list(same)
-        if members[0].family or members[0].for_each is not None:
+        tell_ignored(members[0].r, members[0])
+        if members[0].family or not _many.isdisjoint(members[0].found):
             from stepwave.core.building.matrix import member_steps
 
             yield from member_steps(members, ties, pools)
         else:
             yield from (build_step(one.r, one, ties.get(one.id, untied), pools) for one in members)
+
+
+_many = frozenset(("matrix", "forEach"))
 
 
 def _tests(part: Part, defaults: Defaults, taken: Container[str]) -> Iterator[Step]:

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from stepwave.core.building import commands
 from stepwave.core.building.commands import SH, SH_STRICT
-from stepwave.core.building.fields import Found, Given, Reading, gather, one, quoted, text, wrong_type
+from stepwave.core.building.fields import Found, Given, Reading, gather, is_missed, one, quoted, text, wrong_type
 from stepwave.core.building.fields_many import arguments, template
 from stepwave.core.model import Agent, Function, Stdin
 from stepwave.core.reading.document import Mapping, Node, Scalar, Sequence, Span
 from stepwave.core.reading.keys import Keys
+from stepwave.core.text import one_line
 
 Argv = tuple[str, ...]
 
@@ -57,8 +58,9 @@ def script_work(r: Reading, step: str, span: Span, found: Found, default: Shell 
         return _run(r, step, found, shell, default)
     if command:
         return _command(r, step, found, shell, default)
-    message = f"step {quoted(step)} is a script, but has neither `command` nor `run`"
-    r.error("missing-key", message, span)
+    if is_missed(found, "run", "command"):
+        message = f"step {quoted(step)} is a script, but has neither `command` nor `run`"
+        r.error("missing-key", message, span)
     return nothing
 
 
@@ -130,23 +132,27 @@ def _command(r: Reading, step: str, found: Found, shell: Shell | None, default: 
     if shell and shell.wanted:
         script = " ".join((line, *(commands.shell_word(arg, reference_spans(r, arg)) for arg in args)))
         return _in_shell(r, step, given.node, script, shell.name, SH)
-    return _line(r, step, given, line, args, shell)
+    return _line(r, step, given, line, args, shell, default)
 
 
-def _line(r: Reading, step: str, given: Given, line: str, args: Argv, shell: Shell | None) -> Work:
+def _line(
+    r: Reading, step: str, given: Given, line: str, args: Argv, shell: Shell | None, default: Shell | None
+) -> Work:
     """A command without a shell; with one after all where it has shell syntax and nothing says that it has none."""
     spans = reference_spans(r, line)
     syntax = None if args or shell else commands.shell_syntax(line, spans)
-    template(r, step, line, given.node, shell=bool(syntax))
+    if syntax:
+        known = _shell(default.name) if default and default.name else None
+        name = default.name if default and known and known[1] else None
+        message = f"`{given.key}` has shell syntax ({quoted(syntax)}), so it is given to {one_line(name or SH[0], 40)}"
+        r.warning("implicit-shell", message, given.node.span, "write it as `run:`, or the words as `args:`")
+        return _in_shell(r, step, given.node, line, name, SH)
+    template(r, step, line, given.node)
     if args:
         if len(line.split()) > 1 and not spans:
             message = f"`{given.key}` holds blanks: with `args` all of it is the name of one program"
             r.warning("space-in-command", message, given.node.span, "move what follows the program to `args`")
         return Work(argv=(line, *args))
-    if syntax:
-        message = f"`{given.key}` has shell syntax ({quoted(syntax)}), so it is given to /bin/sh"
-        r.warning("implicit-shell", message, given.node.span, "write it as `run:`, or the words as `args:`")
-        return Work(argv=SH, script=line)
     try:
         return Work(argv=commands.split(line, spans))
     except ValueError as problem:
@@ -193,7 +199,7 @@ def stdin_of(r: Reading, given: Given, step: str) -> Stdin | None:
         gather(r, given.node, _stdin, inner, f"{given.key}.")
         path = one(r, inner, "file", text)
         if path is None:
-            if not inner:
+            if is_missed(inner, "file"):
                 r.error("missing-key", f"`{given.key}` needs a `file`, or text", given.span)
             return None
         template(r, step, path, inner["file"].node)

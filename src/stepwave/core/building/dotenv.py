@@ -9,7 +9,7 @@ from collections.abc import Mapping as Map
 from stepwave.core.building.fields import Found, Reading, every, quoted
 from stepwave.core.building.fields_many import words
 from stepwave.core.diagnostics import Place, error
-from stepwave.core.model import nothing
+from stepwave.core.model import Private, nothing
 from stepwave.core.reading.document import Span
 from stepwave.core.reading.sources import is_path, joined
 from stepwave.core.text import one_line
@@ -35,7 +35,9 @@ def _read(r: Reading, written: str, span: Span) -> Map[str, str]:
         r.error("cannot-read", file, span)
     elif file is not None:
         for line, reason in file.faults:
-            r.found.append(error("bad-dotenv", reason, Place(file.path or whole, line, 1, line, 1), _help))
+            is_of_line = reason.startswith("the line")  # else it is about the file, which then has no first line
+            place = Place(file.path or whole, line, 1, line, 1 + is_of_line)
+            r.found.append(error("bad-dotenv", reason, place, _help if is_of_line else None))
         return file.values
     elif not written.endswith("?"):
         help = f"write `{one_line(path)}?` if it may be missing"
@@ -53,4 +55,4 @@ def literal(value: str, *, dollar: bool) -> str:
 
 
 def literals(values: Map[str, str], *, dollar: bool) -> dict[str, str | None]:
-    return {name: literal(value, dollar=dollar) for name, value in values.items()}
+    return {name: Private(literal(value, dollar=dollar)) for name, value in values.items()}

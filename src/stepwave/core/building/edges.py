@@ -37,13 +37,15 @@ class Section(NamedTuple):
 
 class Edges:
     """`spans` tells where an edge was written. `families` are the steps of a matrix or `forEach` by the id in the file,
-    `scopes` the included files by prefix, `pools` what the steps take by being in a group."""
+    `scopes` the included files by prefix, `phases` the ids of phases, `pools` what the steps take by being in a group.
+    """
 
     def __init__(self) -> None:
         self.drafts: dict[str, Draft] = {}
         self.by_name: dict[str, str] = {}
         self.families: dict[str, list[str]] = {}
         self.scopes: set[str] = set()
+        self.phases: set[str] = set()
         self.needs: dict[str, list[str]] = {}
         self.spans: dict[tuple[str, str], tuple[Reading, Span]] = {}
         self.pools: dict[str, list[str]] = {}
@@ -60,8 +62,12 @@ class Edges:
             before, self._joined = self._joined, self._joined + len(ids) * len(needs)
             if self._joined > MAX_JOINED:
                 if before <= MAX_JOINED:
-                    message = f"there are more than {MAX_JOINED:,} dependencies between groups of steps"
-                    r.error("too-many-edges", message, span, "put one step of `type: noop` between them")
+                    message = (
+                        f"{len(ids):,} steps that need {len(needs):,} others each: with these there are more than"
+                        f" {MAX_JOINED:,} such dependencies"
+                    )
+                    help = "put one step of `type: noop` between them; between phases, a phase of its own"
+                    r.error("too-many-edges", message, span, help)
                 return
         for id in ids:
             for need in needs:

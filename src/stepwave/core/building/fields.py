@@ -5,17 +5,17 @@ Rule 2  Nothing is raised for what a file says, and nothing is printed of it but
 Rule 3  Looking for what was meant costs time that grows with the file, so it is paid from a budget.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, TypeVar
 
 from stepwave.core.building.means import Means
 from stepwave.core.building.means import none as no_means
 from stepwave.core.diagnostics import Diagnostic, Place, error, info, nearest, warning
 from stepwave.core.language.scope import ExpressionError, Unresolved, Values, has_reference
-from stepwave.core.model import Value
+from stepwave.core.model import Secret, Value
 from stepwave.core.reading.document import Document, Mapping, Node, Scalar, Sequence, Span, kind
 from stepwave.core.reading.env_file import EnvFiles
-from stepwave.core.reading.keys import Keys, later_help
+from stepwave.core.reading.keys import Keys
 from stepwave.core.reading.units import Unit
 from stepwave.core.text import one_line
 
@@ -64,7 +64,8 @@ class Reading:
     for each file; those of one workflow share `found` and the budget. `base` is the folder of the file, relative to
     that of the workflow ("" is the same one), or absolute; `folder` is that of the workflow, `around` the same as
     people write it. `prefix` is what the ids of its steps begin with, `files` what other files hold that it names (see
-    `stepwave.core.reading.sources`).
+    `stepwave.core.reading.sources`). `secrets` are those that have been declared so far, and whether in full;
+    `secret_names` the variables of the caller's environment that are none for a text that is filled in at once.
     """
 
     def __init__(self, document: Document, scope: Values, unit: Unit | None, *, dollar: bool, strict: bool) -> None:
@@ -81,18 +82,30 @@ class Reading:
         self.is_program: Callable[[str], bool] = lambda word: False
         self.means: Means = no_means
         self.shelved: dict[Place, object] = {}
+        self.secret_names: frozenset[str] = frozenset()
+        self.private: set[str] = set()
+        self.secrets: dict[str, tuple[Secret, bool]] = {}
+        self.unread: set[str] = set()
         self.found: list[Diagnostic] = []
         self.templates: list[Template] = []
         self._budget = [30_000]
+        self._lines: list[str] | None = None
 
     def beside(self, document: Document, unit: Unit | None, *, dollar: bool, base: str) -> "Reading":
         """For another file of the same workflow; its scope is that of this one until it is given its own."""
         other = Reading(document, self.scope, unit, dollar=dollar, strict=self.strict)
         other.base, other.folder, other.means, other.shelved = base, self.folder, self.means, self.shelved
         other.around, other.prefix = self.around, self.prefix
-        other.files, other.is_program = self.files, self.is_program
-        other.found, other._budget = self.found, self._budget
+        other.files, other.is_program, other.private = self.files, self.is_program, self.private
+        other.secrets, other.secret_names = self.secrets, self.secret_names
+        other.found, other._budget, other.unread = self.found, self._budget, self.unread
         return other
+
+    def line(self, number: int) -> str:
+        """A line of the file, from 1, without its end; empty where there is none."""
+        if self._lines is None:
+            self._lines = self.document.text.split("\n")
+        return self._lines[number - 1].rstrip("\r") if number <= len(self._lines) else ""
 
     def shown(self, path: str) -> str:
         """A path from the folder of the workflow on, as people know it."""
@@ -107,10 +120,13 @@ class Reading:
     def info(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.found.append(info(code, message, self.document.place(span), help))
 
-    def later(self, key: str, span: Span) -> None:
-        """`key` is in the format, but nothing here carries it out: a run is refused, the rest is checked."""
-        message = f"`{key}` is known, but this version of stepwave cannot run it"
-        self.warning("not-built-yet", message, span, later_help.get(key.rpartition(".")[2]))
+    def is_unread(self, path: str, scope: str) -> bool:
+        """Whether it names something in an included file that could not be read, which has been told. `unread` are the
+        prefixes of those files."""
+        from stepwave.core.language.scoped import prefixes
+
+        names = [f"{prefix}{path}." for prefix in prefixes(scope)] if self.unread else []
+        return any(name.startswith(unread) for name in names for unread in self.unread)
 
     def suggestion(self, word: str, candidates: Collection[str]) -> str | None:
         """What was probably meant, as long as the budget lasts."""
@@ -136,7 +152,7 @@ def start_of(span: Span, offset: int = 0, length: int = 1) -> Span:
 
 
 def gather(r: Reading, mapping: Mapping, keys: Keys, into: Found, prefix: str = "") -> None:
-    """Sorts the entries of a mapping by canonical name; reports keys that are unknown or not built yet.
+    """Sorts the entries of a mapping by canonical name; reports keys that are unknown.
 
     A key without a value (`name:`) is as if it were not there, except a timeout: null says that there is none.
     """
@@ -148,7 +164,8 @@ def gather(r: Reading, mapping: Mapping, keys: Keys, into: Found, prefix: str = 
             continue
         name = leads.get(key)
         if name is None:
-            _other(r, key, node, span, keys, prefix)
+            if meant := _other(r, key, node, span, keys, prefix):
+                into.setdefault(_misspelt(meant), Given(prefix + key, node, span))
         elif not is_null(node) or name.endswith("timeout"):
             given = Given(prefix + key, node, span)
             first = into.setdefault(name, given)
@@ -156,29 +173,39 @@ def gather(r: Reading, mapping: Mapping, keys: Keys, into: Found, prefix: str = 
                 into[name] = first._replace(more=(*first.more, given))
 
 
-def _other(r: Reading, key: str, node: Node, span: Span, keys: Keys, prefix: str) -> None:
+def _other(r: Reading, key: str, node: Node, span: Span, keys: Keys, prefix: str) -> str | None:
+    """The canonical name of the key that a misspelt one was probably meant for."""
     if key in keys.passive or key.startswith(("_", "x-")):
-        return
-    if key in keys.later:
-        if not is_empty(node):
-            r.later(prefix + key, span)
-    elif key in keys.inside:
+        return None
+    if key in keys.inside:
         if not is_null(node):
             wrong_type(r, Given(prefix + key, node, span), "a mapping")
     else:
-        unknown_key(r, key, span, keys)
+        return _unknown_key(r, key, span, keys)
+    return None
 
 
-def unknown_key(r: Reading, key: str, span: Span, keys: Keys) -> None:
+def _misspelt(name: str) -> str:
+    """Where `gather` keeps the misspelt key that was meant for a name."""
+    return f"~{name}"
+
+
+def is_missed(found: Found, *names: str) -> bool:
+    """Whether none of these is there, nor a misspelt key that was meant for one: that has been told already."""
+    return not any(name in found or _misspelt(name) in found for name in names)
+
+
+def _unknown_key(r: Reading, key: str, span: Span, keys: Keys) -> str | None:
     """A near miss of a known key is an error: a lost `dependson` would be a lost order."""
     # Of two spellings that are equally near the last one is taken: that of the dialect.
     near = r.suggestion(key, sorted(keys.meant, key=lambda known: ("_" in known) == r.dollar))
     message = f"{keys.what} has no key {quoted(key)}"
     if near:
         r.error("unknown-key", message, span, f"did you mean `{near}`?")
-    else:
-        report = r.error if r.strict else r.warning
-        report("unknown-key", message, span, "begin it with `x-` if it is a note of your own")
+        return keys.leads.get(near, near)
+    report = r.error if r.strict else r.warning
+    report("unknown-key", message, span, "begin it with `x-` if it is a note of your own")
+    return None
 
 
 def one(r: Reading, found: Found, name: str, read: Callable[[Reading, Given], T | None]) -> T | None:
@@ -230,13 +257,13 @@ def wrong_type(r: Reading, given: Given, expected: str, help: str | None = None)
 # --- references in fields that are needed now -----------------------------------------------------------------------
 
 
-def inside_text(node: Node, offset: int, length: int = 1) -> Span:
+def inside_text(r: Reading, node: Node, offset: int, length: int = 1) -> Span:
     """Where character `offset` of a scalar's value stands in the file; the whole scalar when that cannot be told."""
     span = node.span
-    if not isinstance(node, Scalar) or not isinstance(node.value, str) or span.line != span.end_line:
+    if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value:
         return span
-    if not node.value:
-        return span
+    if span.line != span.end_line:
+        return _inside_block(r, span, node.value, offset, length)
     quotes = span.end_column - span.column - len(node.value)
     if quotes not in (0, 2) or not 0 <= offset <= len(node.value):  # escapes or a block scalar
         return span
@@ -244,8 +271,41 @@ def inside_text(node: Node, offset: int, length: int = 1) -> Span:
     return start_of(span, offset + quotes // 2, room)
 
 
+def _inside_block(r: Reading, span: Span, value: str, offset: int, length: int) -> Span:
+    """The same for a block, where the line of the file is that of the value with blanks in front."""
+    start = value.rfind("\n", 0, offset) + 1
+    line = value[start : value.find("\n", start) % (len(value) + 1)]
+    number = span.line + 1 + value.count("\n", 0, start)
+    written = r.line(number)
+    indent = len(written) - len(line)
+    if not line or not written.endswith(line) or written[:indent].strip():  # folded, or in quotes
+        return span
+    column = indent + offset - start + 1
+    return Span(number, column, number, column + max(1, min(length, len(written) - column + 1)))
+
+
 def bad_expression(r: Reading, node: Node, problem: ExpressionError) -> None:
-    r.error("bad-expression", problem.message, inside_text(node, problem.offset), problem.help)
+    r.error("bad-expression", problem.message, inside_text(r, node, problem.offset), problem.help)
+
+
+def _provide(path: tuple[str | int, ...], text: str) -> str | None:
+    if path[0] != "env" or len(path) != 2:
+        return None
+    default = f"${{env.{path[1]}:-…}}" if "${" in text else f"{{{{env('{path[1]}', …)}}}}"
+    return one_line(f"set it, or provide for its absence: `{default}`", 120)
+
+
+def refuse_dollars(r: Reading, node: Scalar, written: str) -> None:
+    """`${NAME}` in quotes would be text to an expression, and is meant as a reference."""
+    if not r.dollar or "${" not in written:
+        return
+    from stepwave.core.language.interpolate import reference_spans
+
+    for start, end in reference_spans(written, dollar=True, declared=r.scope.variables):
+        if written[start] == "$":
+            message = f"{quoted(written[start:end])} is text here: an expression names things without `$`"
+            help = "write the name alone, or `{{…}}` within quotes"
+            r.error("bad-expression", message, inside_text(r, node, start, end - start), help)
 
 
 def resolved(r: Reading, given: Given, text: str) -> Value:
@@ -253,13 +313,19 @@ def resolved(r: Reading, given: Given, text: str) -> Value:
     from stepwave.core.language.interpolate import text_references, value_of
 
     try:
-        if any(path and path[0] == "steps" for path in text_references(text, r.dollar)):
+        paths = text_references(text, r.dollar)
+        if r.secret_names and (secret := secret_in(paths, r.secret_names)):
+            message = f"`{given.key}` is needed before anything runs, but refers to secret {quoted(secret)}"
+            r.error("known-too-late", message, given.node.span, "a secret is known only to the steps that get it")
+            return None
+        if any(path and path[0] == "steps" for path in paths):
             message = f"`{given.key}` is needed before anything runs, but refers to what a step will bring"
             r.error("known-too-late", message, given.node.span, "use a variable or the environment")
             return None
         value = value_of(text, r.scope, dollar=r.dollar)
     except Unresolved as problem:
-        r.error("unknown-variable", problem.message, inside_text(given.node, problem.offset), problem.help)
+        help = problem.help or _provide(problem.path, text)
+        r.error("unknown-variable", problem.message, inside_text(r, given.node, problem.offset), help)
         return None
     except ExpressionError as problem:
         bad_expression(r, given.node, problem)
@@ -268,6 +334,14 @@ def resolved(r: Reading, given: Given, text: str) -> Value:
         r.error("unknown-variable", f"{quoted(text)} has no value", given.node.span)
         return None
     return value
+
+
+def secret_in(paths: Iterable[tuple[str, ...]], names: Collection[str]) -> str | None:
+    """The first secret that one of these paths reads: `secrets.X`, or `env.X` where that is one of `names`."""
+    for path in sorted(paths):
+        if len(path) > 1 and (path[0] == "secrets" or (path[0] == "env" and path[1] in names)):
+            return path[1]
+    return None
 
 
 def settled(r: Reading, given: Given) -> Value | Node:

@@ -48,8 +48,8 @@ _units = {
 }
 """What a bare number means under these keys. Under any other: milliseconds in camel files, else seconds."""
 
-_silent = frozenset({"timeout", "config.timeout", "timeout_per_step", "default_timeout"})
-"""Timeouts whose key does not say the unit: there a slip of a factor 1000 is likely, and is pointed out."""
+_silent = frozenset({"timeout", "idleTimeout", "idle_timeout", "grace", "timeout_per_step", "default_timeout"})
+"""Times whose key does not say the unit: there a slip of a factor 1000 is likely, and is pointed out."""
 
 
 def duration(r: Reading, given: Given) -> float | None:

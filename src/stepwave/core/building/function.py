@@ -7,7 +7,7 @@ which looks into files.
 import re
 
 from stepwave.core.building.command import Work
-from stepwave.core.building.fields import Found, Given, Reading, every, one, quoted, text
+from stepwave.core.building.fields import Found, Given, Reading, every, is_missed, one, quoted, text
 from stepwave.core.building.fields_many import nested
 from stepwave.core.model import Function
 from stepwave.core.model import nothing as empty
@@ -45,9 +45,10 @@ def _called(r: Reading, step: str, span: Span, found: Found) -> tuple[str | None
     if module and action:
         halves = one(r, found, "module", text), one(r, found, "action", text)
         return _checked(r, module, None if None in halves else ":".join(map(str, halves))), module.node.span
-    missing = "`function`" if not module and not action else "`action`" if module else "`module`"
-    message = f"step {quoted(step)} calls a function, but has no {missing}"
-    r.error("missing-key", message, span, "write `function: module.path:name`")
+    missing = "action" if module else "module" if action else "function"
+    if is_missed(found, missing):
+        message = f"step {quoted(step)} calls a function, but has no `{missing}`"
+        r.error("missing-key", message, span, "write `function: module.path:name`")
     return None, span
 
 

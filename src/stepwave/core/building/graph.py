@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from stepwave.core.building.cycles import Needs, find_cycle
 from stepwave.core.building.edges import Edges, Section, first_and_last
-from stepwave.core.building.fields import Reading, quoted
+from stepwave.core.building.fields import Reading, is_missed, quoted
+from stepwave.core.building.fields_many import Word
 from stepwave.core.building.step import Draft, Ties, untied
 from stepwave.core.language.scoped import prefixes, step_in
 from stepwave.core.model import Stage
@@ -73,6 +74,7 @@ def _edges(sections: Iterable[Section]) -> Edges:
     for section in sections:
         if section.scope and not section.id:
             edges.scopes.add(section.scope)
+        edges.phases.update(phase.id for phase in section.phases)
         for draft in section.drafts:
             own = draft.family or draft.id
             owner = owners.setdefault(own, draft)
@@ -141,8 +143,13 @@ def _explicit(edges: Edges, members: list[Draft]) -> list[_Far]:
             if target is not None:
                 far.append(_Far(ids, target, r, span))
                 continue
+            if r.is_unread(word, draft.scope):
+                continue
             message = f'Step "{one_line(own, 80)}" depends on non-existent step: {one_line(word, 80)}'
-            r.error("unknown-step", message, span, r.did_you_mean(word, edges.candidates(word)))
+            help = r.did_you_mean(word, edges.candidates(word))
+            if word in edges.phases:
+                help = f"{quoted(word)} is a phase: let the phase of the step depend on it, or name one of its steps"
+            r.error("unknown-step", message, span, help)
         elif found[0] in ids or ids[0] in found:
             _self(r, own, span)
         elif (draft.id, found[0]) in edges.spans:
@@ -191,7 +198,7 @@ def _branches(edges: Edges, members: list[Draft]) -> Ties:
     sides: tuple[list[str], list[str]] = ([], [])
     seen: dict[str, int] = {}
     for side, words in enumerate(draft.targets):
-        for word, span in words:
+        for word, span in _distinct(words):
             for id in _targets(edges, draft, word, span):
                 if seen.setdefault(id, side) != side:
                     message = f"condition {quoted(draft.id)} leads to {quoted(word)} both when true and when false"
@@ -199,14 +206,24 @@ def _branches(edges: Edges, members: list[Draft]) -> Ties:
                     break
                 sides[side].append(id)
                 edges.join([id], own, r, span)
-    if not any(draft.targets):
+    if not any(draft.targets) and is_missed(draft.found, "onTrue", "onFalse"):
         message = f"condition {quoted(draft.id)} has neither `onTrue` nor `onFalse`: nothing hangs on it"
         r.warning("no-branches", message, draft.span, "name the steps that it decides about")
     return Ties(on_true=tuple(dict.fromkeys(sides[0])), on_false=tuple(dict.fromkeys(sides[1])), decides=True)
 
 
+def _distinct(words: Iterable[Word]) -> list[Word]:
+    """Each word where it stands first."""
+    first: dict[str, Span] = {}
+    for word, span in words:
+        first.setdefault(word, span)
+    return list(first.items())
+
+
 def _targets(edges: Edges, draft: Draft, word: str, span: Span) -> Sequence[str]:
     found = edges.resolve(word, draft.scope)
+    if not found and draft.r.is_unread(word, draft.scope):
+        return ()
     if not found:
         message = f"condition {quoted(draft.id)} leads to {quoted(word)}, which does not exist"
         draft.r.error("unknown-branch-target", message, span, draft.r.did_you_mean(word, edges.candidates(word)))

@@ -7,12 +7,23 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from stepwave.core.building.edges import Edges, Section
-from stepwave.core.building.fields import Found, Given, Reading, choice, gather, one, quoted, text, width, wrong_type
+from stepwave.core.building.fields import (
+    Found,
+    Given,
+    Reading,
+    choice,
+    gather,
+    is_missed,
+    one,
+    quoted,
+    text,
+    width,
+    wrong_type,
+)
 from stepwave.core.building.fields_many import Word, words
 from stepwave.core.building.step import Draft, Ties
-from stepwave.core.building.workflow import first_key
 from stepwave.core.reading import keys
-from stepwave.core.reading.document import Mapping, Sequence, Span, kind
+from stepwave.core.reading.document import Mapping, Sequence, Span, beginning, kind
 from stepwave.core.text import one_line
 
 
@@ -48,12 +59,12 @@ def _group(r: Reading, node: Mapping) -> Group:
     found: Found = {}
     gather(r, node, keys.step_group, found)
     id = one(r, found, "id", text)
-    if "id" not in found:
-        r.error("missing-key", "a step group needs an `id`", first_key(node))
+    if is_missed(found, "id"):
+        r.error("missing-key", "a step group needs an `id`", beginning(node))
     one(r, found, "description", text)
     return Group(
         id or "",
-        found["id"].node.span if "id" in found else first_key(node),
+        found["id"].node.span if "id" in found else beginning(node),
         one(r, found, "steps", words) or [],
         one(r, found, "execute", _execute) or False,
         one(r, found, "maxConcurrency", width) or None,
@@ -83,7 +94,7 @@ def connect_groups(edges: Edges, section: Section) -> None:
     for id, group in named.items():
         for step in chains[id]:
             edges.pools.setdefault(step, []).append(pool_of(section, group))
-        if not chains[id] and not group.steps:
+        if id and not chains[id] and not group.steps:
             help = "list its `steps`, or give some steps `group:`"
             section.r.error("empty-group", f"group {quoted(id)} has no steps", group.span, help)
         if group.sequential:
@@ -98,7 +109,7 @@ def _listed(edges: Edges, section: Section, group: Group, member_of: dict[str, G
     ids: dict[str, None] = {}
     for word, span in group.steps:
         found = edges.resolve(word, section.scope)
-        if not found:
+        if not found and not r.is_unread(word, section.scope):
             message = f"group {quoted(group.id)} names {quoted(word)}, which does not exist"
             r.error("unknown-step", message, span, r.did_you_mean(word, edges.candidates(word)))
         for id in found:

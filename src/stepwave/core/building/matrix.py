@@ -11,13 +11,14 @@ from itertools import product
 from math import prod
 from typing import NamedTuple, cast
 
-from stepwave.core.building.fields import Found, Given, Reading, conflict, is_null, quoted, resolved
+from stepwave.core.building.fields import Found, Given, Reading, conflict, is_null, quoted, resolved, wrong_type
 from stepwave.core.building.fields_many import template
 from stepwave.core.building.labels import MAX_LABEL, item_labels, label_of
 from stepwave.core.building.step import Draft, Ties, build_step, untied
 from stepwave.core.diagnostics import Place
 from stepwave.core.language.scope import ExpressionError, Unresolved, has_reference
 from stepwave.core.language.scoped import step_in
+from stepwave.core.language.values import text_of
 from stepwave.core.model import Step, Value
 from stepwave.core.reading import document as tree
 from stepwave.core.reading.document import Node, Scalar, Span, plain
@@ -35,16 +36,20 @@ class Room:
 
     def __init__(self) -> None:
         self.left = 10 * MAX_COMBINATIONS
+        self._is_full = False
 
     def take(self, r: Reading, count: int, what: str, span: Span) -> bool:
         """Whether there is room for so many; told when there is none."""
         if count <= MAX_COMBINATIONS and count <= self.left:
             self.left -= count
             return True
-        most = MAX_COMBINATIONS if count > MAX_COMBINATIONS else self.left
         many = f"{count:,}" if count < 10**15 else "more than 10^15"
-        message = f"{what} would become {many} steps, and {most:,} are allowed"
-        r.error("too-many-combinations", message, span, "go through them in the command of one step")
+        message = f"{what} would become {many} steps, and {MAX_COMBINATIONS:,} are allowed"
+        if count <= MAX_COMBINATIONS:
+            message = f"with {what} there would be more than {10 * MAX_COMBINATIONS:,} steps of a matrix or `forEach`"
+        if count > MAX_COMBINATIONS or not self._is_full:
+            r.error("too-many-combinations", message, span, "go through them in the command of one step")
+        self._is_full = self._is_full or count <= MAX_COMBINATIONS
         return False
 
 
@@ -166,7 +171,7 @@ def _combinations(r: Reading, draft: Draft, given: Given, room: Room) -> list[tu
     for other in given.more:
         conflict(r, given, other)
     if not isinstance(given.node, tree.Mapping):
-        r.error("wrong-type", f"`{given.key}` must be a mapping from names to lists", given.node.span)
+        wrong_type(r, given, "a mapping from names to lists")
         return []
     before = len(r.found)
     axes = _axes(r, given.node)
@@ -177,6 +182,7 @@ def _combinations(r: Reading, draft: Draft, given: Given, room: Room) -> list[tu
     count = prod(map(len, axes.values())) + len(include) if axes else len(include)
     if not room.take(r, count, f"the matrix of step {quoted(draft.id)}", given.node.span):
         return []
+    _tell_idle(r, axes, exclude)
     made = _included(axes, _excluded(axes, exclude), include)
     if not made:
         help = "take something out of `exclude`" if exclude else "give it a name with a list of values"
@@ -200,7 +206,8 @@ def _axes(r: Reading, mapping: tree.Mapping) -> dict[str, list[Value]]:
             continue
         if len(values) <= MAX_COMBINATIONS and any(isinstance(one, (list, dict)) or one is None for one in values):
             message = f"`matrix.{name}` may hold only texts, numbers and booleans"
-            r.error("wrong-type", message, node.span, "use `forEach` for a list of mappings")
+            help = r.did_you_mean(name, ("include", "exclude")) or "use `forEach` for a list of mappings"
+            r.error("wrong-type", message, node.span, help)
             continue
         axes[name] = values
     return axes
@@ -243,6 +250,18 @@ def _excluded(axes: Mapping[str, list[Value]], exclude: list[_Entry]) -> list[Co
     gone = _by_names(exclude)
     made = (dict(zip(axes, values, strict=True)) for values in product(*axes.values())) if axes else iter(())
     return [one for one in made if not any(_key(one, names) in keys for names, keys in gone.items())]
+
+
+def _tell_idle(r: Reading, axes: Mapping[str, list[Value]], exclude: list[_Entry]) -> None:
+    """An entry with a value that no combination has takes nothing away."""
+    known = {name: {_key({name: value}, (name,)) for value in values} for name, values in axes.items()}
+    for entry in exclude:
+        for name, value in entry.values.items():
+            if _key(entry.values, (name,)) not in known[name]:
+                message = f"no combination has {quoted(text_of(value))} for `{name}`: this entry takes nothing away"
+                words = [text_of(one) for one in axes[name]]
+                help = "a number and a text are not the same" if text_of(value) in words else None
+                r.warning("excludes-nothing", message, entry.span, help or r.did_you_mean(text_of(value), words))
 
 
 def _included(axes: Mapping[str, object], made: list[Combination], include: list[_Entry]) -> list[Combination]:
@@ -299,6 +318,7 @@ def _labels(axes: Mapping[str, list[Value]], made: list[Combination]) -> list[st
 def member_steps(drafts: Sequence[Draft], ties: Mapping[str, Ties], pools: Mapping[str, int]) -> Iterator[Step]:
     """The steps of one `matrix` or `forEach`, with what their own names stand for in the fields that must be known now,
     and in what they are called. What is wrong in the file is told of the first of them, and not again of the others.
+    Where the `matrix` or `forEach` itself is wrong, it is one step, whose names may stand for anything.
     """
     r, scope = drafts[0].r, drafts[0].r.scope
     told: set[tuple[str, Place]] = set()
@@ -312,10 +332,20 @@ def member_steps(drafts: Sequence[Draft], ties: Mapping[str, Ties], pools: Mappi
         told.update((one.code, one.place) for one in new)
         r.found[findings:] = new
         if number == 0:
-            known = frozenset(("item", "index")) if draft.for_each is not None else frozenset(draft.bindings)
+            known = _names(drafts)
             r.templates[templates:] = [one._replace(known=one.known | known) for one in r.templates[templates:]]
         else:
             del r.templates[templates:]
+
+
+def _names(drafts: Sequence[Draft]) -> frozenset[str]:
+    """What stands for something in some of these steps: `item`, `index`, or `matrix` and `matrix.os` …"""
+    if drafts[0].for_each is not None:
+        return frozenset(("item", "index"))
+    if not drafts[0].family:
+        return frozenset(("item", "index", "matrix"))
+    inner = {f"matrix.{name}" for draft in drafts for name in cast("Combination", draft.bindings.get("matrix") or {})}
+    return frozenset((*drafts[0].bindings, *inner))
 
 
 def _called(r: Reading, step: Step) -> str:

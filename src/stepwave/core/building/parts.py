@@ -155,7 +155,7 @@ def settled_variables(parts: list[Part], given: Map[str, Value], scope: Values) 
 
 
 def _same(one: Value, other: Value) -> bool:
-    return one == other and type(one) is type(other)
+    return one == other and type(one) is type(other) and (isinstance(one, list | dict) or str(one) == str(other))
 
 
 def _contradiction(part: Part, name: str) -> None:

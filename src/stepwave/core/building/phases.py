@@ -1,7 +1,7 @@
 """`phases`: parts of a workflow, one after the other unless they say what they need. They are gone after this: what
 stays are needs between steps."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from stepwave.core.building.cycles import find_cycle
@@ -11,9 +11,9 @@ from stepwave.core.building.fields import (
     Given,
     Reading,
     conflict,
-    every,
+    flag,
     gather,
-    is_empty,
+    is_missed,
     one,
     quoted,
     text,
@@ -21,20 +21,23 @@ from stepwave.core.building.fields import (
 )
 from stepwave.core.building.fields_many import Word, words
 from stepwave.core.building.shape import Item, items_of
-from stepwave.core.building.workflow import first_key
+from stepwave.core.model import Checkpoint
 from stepwave.core.reading import keys
-from stepwave.core.reading.document import Mapping, Span, kind
+from stepwave.core.reading.document import Mapping, Span, beginning, kind
 from stepwave.core.reading.document import Sequence as List
 from stepwave.core.text import one_line
 
 
 class Phase(NamedTuple):
-    """`needs` as written; None for those of a phase that does not say: the one before it."""
+    """`needs` as written; None for those of a phase that does not say: the one before it. `holds` and `restarts` are
+    those of a `model.Checkpoint`."""
 
     id: str
     span: Span
     items: list[Item]
     needs: Sequence[Word] | None = None
+    holds: bool = False
+    restarts: bool = False
 
 
 def phases_of(r: Reading, given: Given) -> list[Phase]:
@@ -62,19 +65,45 @@ def _phase(r: Reading, node: Mapping, number: int) -> Phase:
     gather(r, node, keys.phase, found)
     named = found.get("id") or found.get("name")
     id = one(r, found, "id", text) or one(r, found, "name", text) or str(number)
-    span = named.node.span if named else first_key(node)
-    for name in ("checkpoint", "resumeStrategy"):
-        for given in every(found, name):
-            if not is_empty(given.node):
-                message = f"`{given.key}` has an effect only when a run is taken up again, which is not possible yet"
-                r.info("no-effect-yet", message, given.span)
+    span = named.node.span if named else beginning(node)
+    holds = one(r, found, "checkpoint", flag) is True
+    restarts = one(r, found, "resumeStrategy", _restarts) is True
+    before = len(r.found)
     items = items_of(r, found["steps"]) if "steps" in found else []
     for other in found["steps"].more if "steps" in found else ():
         conflict(r, found["steps"], other)
-    if not items:
+    if not items and len(r.found) == before and ("steps" in found or is_missed(found, "steps")):
         r.error("no-steps", f"phase {quoted(id)} has no steps", span, "give it a list of `steps`, or take it away")
     one(r, found, "description", text)
-    return Phase(id, span, items, one(r, found, "needs", words))
+    return Phase(id, span, items, one(r, found, "needs", words), holds, restarts)
+
+
+_strategies = {
+    **dict.fromkeys(("continue", "steps", "skip", "skip_completed", "from_checkpoint", "checkpoint"), False),
+    **dict.fromkeys(("restart", "phase", "restart_phase", "from_start"), True),
+}
+
+
+def _restarts(r: Reading, given: Given) -> bool | None:
+    """What a phase that was not completed does when a run is taken up again: all of it, or what is left of it."""
+    word = text(r, given)
+    if word is None or word in _strategies:
+        return None if word is None else _strategies[word]
+    message = f"`{given.key}` is {quoted(word)}, which is read as `continue`"
+    r.warning("unknown-strategy", message, given.node.span, "write `continue` or `restart`")
+    return False
+
+
+def checkpoints(sections: Iterable[Section]) -> tuple[Checkpoint, ...]:
+    """What the phases say about runs that are taken up again."""
+    found = []
+    for section in sections:
+        for phase in section.phases:
+            if phase.holds or phase.restarts:
+                id = section.scope + phase.id
+                steps = tuple(draft.id for draft in section.drafts if draft.phase == id)
+                found.append(Checkpoint(id, steps, phase.holds, phase.restarts))
+    return tuple(found)
 
 
 # --- edges -----------------------------------------------------------------------------------------------------------
@@ -82,7 +111,7 @@ def _phase(r: Reading, node: Mapping, number: int) -> Phase:
 
 def connect_phases(edges: Edges, section: Section) -> None:
     """Every first step of a phase needs all the last ones of the phases that it depends on."""
-    needs = _needs(section)
+    needs = _needs(section, edges.drafts)
     cycle = find_cycle({id: tuple(word for word, _ in asked) for id, asked in needs.items()})
     if cycle is not None:
         from stepwave.core.building.graph import listed
@@ -102,7 +131,7 @@ def connect_phases(edges: Edges, section: Section) -> None:
             edges.join(ends[id][0], ends[word][1], section.r, span)
 
 
-def _needs(section: Section) -> dict[str, list[Word]]:
+def _needs(section: Section, steps: Collection[str]) -> dict[str, list[Word]]:
     """What each phase depends on, without what does not exist."""
     r = section.r
     known = {phase.id: phase for phase in section.phases}
@@ -116,7 +145,10 @@ def _needs(section: Section) -> dict[str, list[Word]]:
                 r.error("self-dependency", f'Phase "{one_line(word, 80)}" cannot depend on itself', span)
             elif word not in known:
                 message = f'Phase "{one_line(phase.id, 80)}" depends on non-existent phase: {one_line(word, 80)}'
-                r.error("unknown-phase", message, span, r.did_you_mean(word, known))
+                help = r.did_you_mean(word, known)
+                if section.scope + word in steps:
+                    help = f"{quoted(word)} is a step, and a phase depends on phases"
+                r.error("unknown-phase", message, span, help)
             else:
                 needs[phase.id].append((word, span))
         before = phase.id

@@ -4,7 +4,7 @@ The protocol stands in docs/plugins.md; `edge/plugins.py` finds plugins and keep
 """
 
 from stepwave.core.building.command import Work
-from stepwave.core.building.fields import Found, Given, Reading, every, one, quoted
+from stepwave.core.building.fields import Found, Given, Reading, one, quoted
 from stepwave.core.building.fields_many import nested, template
 from stepwave.core.building.means import Command, Kind, Kinds, Refused, Wrong
 from stepwave.core.model import Function, Stdin, Value
@@ -16,9 +16,6 @@ def plugin_work(r: Reading, step: str, kinds: Kinds, found: Found) -> Work:
     """A command of the plugin's, or a call of its `run`, with `config` as it stands: references are filled in later."""
     given = found["type"]
     name = str(plain(given.node))
-    for key in ("command", "run", "args", "shell"):
-        for other in every(found, key):
-            r.warning("ignored-key", f"`{other.key}` has no effect in a step of type {name}", other.span)
     kind = kinds.get(name)
     if isinstance(kind, Refused):
         return _refused(r, name, given.node.span, kind)

@@ -15,7 +15,18 @@ from typing import NamedTuple
 
 from stepwave.core.building import commands
 from stepwave.core.building.command import reference_spans, stdin_of
-from stepwave.core.building.fields import Found, Given, Reading, gather, is_null, one, quoted, text, wrong_type
+from stepwave.core.building.fields import (
+    Found,
+    Given,
+    Reading,
+    gather,
+    is_missed,
+    is_null,
+    one,
+    quoted,
+    text,
+    wrong_type,
+)
 from stepwave.core.building.fields_many import arguments, environment, template
 from stepwave.core.building.fields_units import duration
 from stepwave.core.building.means import Shelf
@@ -81,6 +92,12 @@ def find_profile(r: Reading, own: Own, section: str, name: str) -> Match | None:
         if found := _on_shelf(r, shelf, order, name):
             return found
     return None
+
+
+def names_of(r: Reading, own: Own) -> list[str]:
+    """The names of all profiles that are known."""
+    shelved = (mapping.entries for shelf in r.means.shelves for mapping in sections_of(shelf).values())
+    return [name for names in (*own.values(), *shelved) for name in names]
 
 
 def _on_shelf(r: Reading, shelf: Shelf, order: list[str], name: str) -> Match | None:
@@ -208,7 +225,7 @@ def _read(r: Reading, given: Given, found: Found) -> Profile | None:
         success_pattern=one(r, found, "successPattern", pattern),
         failure_pattern=one(r, found, "failurePattern", pattern),
     )
-    if "command" not in found:
+    if is_missed(found, "command"):
         r.error("missing-key", f"{quoted(given.key)} has no `command`", given.span, "name the program that it starts")
     return profile if argv else None
 
@@ -281,6 +298,6 @@ def pattern(r: Reading, given: Given) -> str | None:
     try:
         check_pattern(value)
     except BadPattern as problem:
-        r.error("bad-pattern", f"`{given.key}`: {str(problem)[:1].lower()}{str(problem)[1:]}", given.node.span)
+        r.error("bad-pattern", str(problem), given.node.span, problem.help)
         return None
     return value

@@ -1,12 +1,21 @@
 """Do the references in texts lead anywhere? Asked once every step and variable is known."""
 
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from stepwave.core.building.cycles import Needs, not_upstream
 from stepwave.core.building.fields import Path, Reading, Template, bad_expression, inside_text, quoted
-from stepwave.core.language.scope import VARIABLE_ROOTS, WORKFLOW_NAMES, ExpressionError
+from stepwave.core.language.scope import (
+    VARIABLE_ROOTS,
+    WORKFLOW_NAMES,
+    WORKFLOW_PROPERTIES,
+    ExpressionError,
+    Unresolved,
+    walk,
+)
 from stepwave.core.language.scoped import step_in
+from stepwave.core.model import Value
 from stepwave.core.reading.document import Scalar, Span
 
 if TYPE_CHECKING:
@@ -17,8 +26,14 @@ Readers = dict[tuple[str, str], tuple[Reading, Template, str]]
 """Who reads what: the ids of both, the text, and the id as it is in the file."""
 
 
-def check_references(readings: Iterable[Reading], graph: "Graph", variables: Mapping[str, object]) -> None:
-    """Each reading has the texts of one file. Only where `graph` is free of cycles does "upstream" mean something."""
+def check_references(
+    readings: Iterable[Reading],
+    graph: "Graph",
+    variables: Mapping[str, object],
+    secrets: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Each reading has the texts of one file. Only where `graph` is free of cycles does "upstream" mean something.
+    `secrets` are the names that each step gets, where there are any."""
     known = {**variables, **dict.fromkeys(_decided(graph))}
     needs: Needs = {**graph.needs, **{family: tuple(ids) for family, ids in graph.families.items()}}
     readers: Readers = {}
@@ -26,16 +41,41 @@ def check_references(readings: Iterable[Reading], graph: "Graph", variables: Map
         for template in r.templates:
             for path in _paths(r, template):
                 id = None if path[0] in template.known else _step_of(r, path, needs, known)
-                if id is None:
+                if id is None and _is_secret(r, path, known):
+                    _check_secret(r, template, path, secrets or {})
+                elif id is None:
                     _check_name(r, template, path, needs, known)
                 elif id not in needs:
-                    message = f"there is no step {quoted(id)} to refer to"
-                    r.error("unknown-step", message, _place(template, path, 1), r.did_you_mean(id, needs))
+                    _tell_unknown(r, template, path, id, needs)
                 elif template.step:
                     for one in _of_family(graph, id):
                         readers.setdefault((template.step, one), (r, template, id))
     if graph.sound:
         _check_order(readers, graph)
+
+
+def _is_secret(r: Reading, path: Path, variables: Container[str]) -> bool:
+    """Whether a path reads a secret: `secrets.X`, or `env.X` where that is one."""
+    if len(path) < 2:
+        return False
+    return path[1] in r.secrets if path[0] == "env" else path[0] == "secrets" and "secrets" not in variables
+
+
+def _check_secret(r: Reading, template: Template, path: Path, secrets: Mapping[str, Sequence[str]]) -> None:
+    name = path[1]
+    if name not in r.secrets:
+        if not _is_provided_for(r, template, path):
+            help = r.did_you_mean(name, r.secrets) or "declare it under `secrets:`"
+            r.error("unknown-secret", f"there is no secret {quoted(name)}", _place(r, template, path, 1), help)
+    elif name not in secrets.get(template.step, (name,)):
+        message = f"step {quoted(template.step)} does not get the secret {quoted(name)}"
+        r.error("unknown-secret", message, _place(r, template, path, 1), "name it under `secrets` of the step")
+
+
+def _tell_unknown(r: Reading, template: Template, path: Path, id: str, needs: Needs) -> None:
+    if not r.is_unread(".".join(map(str, path[path[0] == "steps" :])), r.prefix):
+        message = f"there is no step {quoted(id)} to refer to"
+        r.error("unknown-step", message, _place(r, template, path, 1), r.did_you_mean(id, needs))
 
 
 def _of_family(graph: "Graph", id: str) -> Sequence[str]:
@@ -73,19 +113,56 @@ def _step_of(r: Reading, path: Path, needs: Container[str], variables: Container
 
 
 def _check_name(r: Reading, template: Template, path: Path, needs: Needs, variables: Mapping[str, object]) -> None:
-    if path[0] in template.known:
+    if r.is_unread(".".join(map(str, path)), r.prefix):
         return
-    at = 1 if path[0] in VARIABLE_ROOTS and len(path) > 1 else 0
-    name = path[at]
-    if at == 0 and (name in WORKFLOW_NAMES or (name in _roots and len(path) > 1)):
-        return
-    if name not in variables and not _is_provided_for(r, template, path):
-        near = r.suggestion(name, variables if at else (*variables, *needs))
-        help = f"did you mean {quoted(near)}?" if near else "declare it under `variables:`, or give it with `--var`"
-        r.warning("unknown-variable", f"there is no variable {quoted(name)}", _place(template, path, at), help)
+    missing = _missing(r, template, path, needs, variables)
+    if missing and not _is_provided_for(r, template, path):
+        message, help, at = missing
+        r.warning("unknown-variable", message, _place(r, template, path, at), help)
 
 
 _roots = ("env", "workflow")
+_index = re.compile(r"-?[0-9]{1,9}\Z")
+_own_names = {"matrix": "matrix", "item": "forEach", "index": "forEach"}
+
+
+def _missing(
+    r: Reading, template: Template, path: Path, needs: Needs, variables: Mapping[str, object]
+) -> tuple[str, str | None, int] | None:
+    """What is said of a path that leads nowhere, what to do about it, and the part that is pointed at."""
+    root = path[0]
+    if root in template.known:
+        return _missing_part(r, path, [name[7:] for name in template.known if name.startswith("matrix.")])
+    if root == "workflow":
+        return _missing_part(r, path, WORKFLOW_PROPERTIES)
+    at = 1 if root in VARIABLE_ROOTS and len(path) > 1 else 0
+    name = path[at]
+    if at == 0 and (name in WORKFLOW_NAMES or (name in _roots and len(path) > 1)):
+        return None
+    if name in variables:
+        return None if variables[name] is None else _missing_inside(path, at, variables)
+    near = r.suggestion(name, variables if at else (*variables, *needs, *template.known))
+    help = f"did you mean {quoted(near)}?" if near else "declare it under `variables:`, or give it with `--var`"
+    if not near and name in _own_names and at == 0:
+        help = f"it stands for something in steps with `{_own_names[name]}:` alone"
+    return f"there is no variable {quoted(name)}", help, at
+
+
+def _missing_part(r: Reading, path: Path, known: Sequence[str]) -> tuple[str, str | None, int] | None:
+    """`matrix.x` and `workflow.x`, whose parts are all known."""
+    if path[0] not in ("matrix", "workflow") or len(path) < 2 or not known or path[1] in known:
+        return None
+    return f"`{path[0]}` has no {quoted(path[1])}", r.did_you_mean(path[1], known), 1
+
+
+def _missing_inside(path: Path, at: int, variables: Mapping[str, object]) -> tuple[str, str | None, int] | None:
+    """A way into a variable that it does not have."""
+    indexed = tuple(int(part) if _index.match(part) else part for part in path)
+    try:
+        walk(cast("Mapping[str, Value]", variables), indexed, at)
+    except Unresolved as problem:
+        return problem.message, problem.help, at
+    return None
 
 
 def _is_provided_for(r: Reading, template: Template, path: Path) -> bool:
@@ -114,19 +191,22 @@ def _check_order(readers: Readers, graph: "Graph") -> None:
         stages = graph.stages.get(step), graph.stages.get(one)
         if (step, one) in astray and stages[0] is stages[1] and (step, id) not in told:
             told.add((step, id))
-            message = f"step {quoted(step)} reads what {quoted(id)} brings, but does not wait for it"
-            place = _place(template, ("steps", id.removeprefix(r.prefix)), 1)
-            r.warning("not-upstream", message, place, f"add {quoted(id)} to `dependsOn`")
+            place = _place(r, template, ("steps", id.removeprefix(r.prefix)), 1)
+            if step != one:
+                message = f"step {quoted(step)} reads what {quoted(id)} brings, but does not wait for it"
+                r.warning("not-upstream", message, place, f"add {quoted(id)} to `dependsOn`")
+            elif not any(finding.code == "self-dependency" for finding in r.found):
+                r.warning("not-upstream", f"step {quoted(step)} reads what it brings only itself", place)
 
 
-def _place(template: Template, path: Path, at: int) -> Span:
+def _place(r: Reading, template: Template, path: Path, at: int) -> Span:
     """The part of a path where it stands in the text, or the whole text where it is written in another way."""
     before = ".".join(path[:at])
     found = template.text.find(f"{before}.{path[at]}" if before else path[at])
     if found < 0 and isinstance(template.node, Scalar):
         found = template.text.find(path[at])
     return (
-        inside_text(template.node, found + len(before) + bool(before), len(path[at]))
+        inside_text(r, template.node, found + len(before) + bool(before), len(path[at]))
         if found >= 0
         else template.node.span
     )

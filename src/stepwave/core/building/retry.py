@@ -46,15 +46,25 @@ def retry_of(r: Reading, found: Found, base: Retry) -> Retry:
         attempts = 3 if in_mapping and base.attempts == 1 else base.attempts
     if delay is None:
         delay = cooldown if cooldown is not None else 1.0 if in_mapping and not base.delay_s else base.delay_s
+    most = base.max_delay_s if longest is None else longest
+    if delay > most:
+        if longest is not None and "retry.delay" in found:
+            _tell_cut(r, found["retry.delay"], found["retry.maxDelay"])
+        most = delay if longest is None else most
     return Retry(
         attempts=1 if one(r, found, "retry.enabled", flag) is False else attempts,
         delay_s=delay,
         backoff=one(r, found, "retry.backoff", _backoff) or base.backoff,
-        max_delay_s=base.max_delay_s if longest is None else longest,
+        max_delay_s=most,
         jitter=base.jitter if jitter is None else jitter,
         on=_on(r, found) or base.on,
         max_repeats=base.max_repeats if repeats is None else repeats,
     )
+
+
+def _tell_cut(r: Reading, delay: Given, longest: Given) -> None:
+    message = f"`{delay.key}` is longer than `{longest.key}`, which cuts it"
+    r.warning("ignored-key", message, delay.span, "make the one shorter or the other longer")
 
 
 def _backoff(r: Reading, given: Given) -> Backoff | None:
@@ -130,7 +140,7 @@ def patterns_of(r: Reading, given: Given) -> tuple[str, ...] | None:
         try:
             check_pattern(pattern)
         except BadPattern as problem:
-            r.error("bad-pattern", str(problem), span, "write it as for Python's `re`")
+            r.error("bad-pattern", str(problem), span, problem.help)
         else:
             sound.append(pattern)
     return tuple(sound)

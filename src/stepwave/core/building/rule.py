@@ -13,8 +13,10 @@ from stepwave.core.building.fields import (
     Template,
     bad_expression,
     gather,
+    is_missed,
     one,
     quoted,
+    refuse_dollars,
     text,
     wrong_type,
 )
@@ -23,7 +25,7 @@ from stepwave.core.language.rules import COMBINATIONS, MATCHES, OPERATORS, ORDER
 from stepwave.core.language.scope import ExpressionError, has_reference
 from stepwave.core.model import Rule, Value
 from stepwave.core.reading import keys
-from stepwave.core.reading.document import Mapping, Node, Scalar, Sequence, Span, plain
+from stepwave.core.reading.document import Mapping, Node, Scalar, Sequence, Span, beginning, plain
 
 MAX_DEPTH = 25
 
@@ -58,6 +60,7 @@ def _is_expression(r: Reading, node: Scalar, written: str, step: str) -> bool:
     except ExpressionError as problem:
         bad_expression(r, node, problem)
         return False
+    refuse_dollars(r, node, written)
     if paths:
         r.templates.append(Template(step, written, node, paths=tuple(sorted(paths))))
     return True
@@ -74,14 +77,15 @@ def _tree(r: Reading, given: Given, mapping: Mapping, step: str, depth: int) -> 
         return None
     _tell_of_extras(r, operator, mapping)
     if operator in COMBINATIONS:
-        return _combination(r, given, mapping, operator, step, depth)
-    return _comparison(r, given, mapping, operator, step)
+        return _combination(r, given, found, operator, step, depth)
+    return _comparison(r, given, mapping, found, operator, step)
 
 
 def _operator(r: Reading, given: Given, found: Found) -> str | None:
     if "operator" not in found:
-        message = f"`{given.key}` does not say how to compare"
-        r.error("missing-key", message, _start(given), "give it a `type`, such as `equals`")
+        if is_missed(found, "operator"):
+            message = f"`{given.key}` does not say how to compare"
+            r.error("missing-key", message, beginning(given.node), "give it a `type`, such as `equals`")
         return None
     operator = one(r, found, "operator", text)
     if operator is None or operator in OPERATORS:
@@ -100,13 +104,12 @@ def _tell_of_extras(r: Reading, operator: str, mapping: Mapping) -> None:
             r.warning("ignored-key", f"`{key}` has no effect with {quoted(operator)}", mapping.keys[key])
 
 
-def _combination(r: Reading, given: Given, mapping: Mapping, operator: str, step: str, depth: int) -> Rule | None:
-    node = mapping.get("conditions")
-    key = f"{given.key}.conditions"
-    if node is None:
-        r.error("missing-key", f"{quoted(operator)} needs `conditions`, a list", _start(given))
+def _combination(r: Reading, given: Given, found: Found, operator: str, step: str, depth: int) -> Rule | None:
+    if "conditions" not in found:
+        if is_missed(found, "conditions"):
+            r.error("missing-key", f"{quoted(operator)} needs `conditions`, a list", beginning(given.node))
         return None
-    span = mapping.keys["conditions"]
+    key, node, span, _ = found["conditions"]
     if not isinstance(node, Sequence):
         wrong_type(r, Given(key, node, span), "a list of conditions")
         return None
@@ -122,11 +125,12 @@ def _combination(r: Reading, given: Given, mapping: Mapping, operator: str, step
     return Rule(operator, rules=sound) if len(sound) == len(rules) else None
 
 
-def _comparison(r: Reading, given: Given, mapping: Mapping, operator: str, step: str) -> Rule | None:
+def _comparison(r: Reading, given: Given, mapping: Mapping, found: Found, operator: str, step: str) -> Rule | None:
     sides = ("left",) if operator in PRESENCE else ("left", "right")
     missing = [side for side in sides if side not in mapping.entries]
     for side in missing:
-        r.error("missing-key", f"{quoted(operator)} needs `{side}`", _start(given))
+        if is_missed(found, side):
+            r.error("missing-key", f"{quoted(operator)} needs `{side}`", beginning(given.node))
     if missing:
         return None
     left, right = mapping.entries["left"], mapping.get("right") if "right" in sides else None
@@ -137,12 +141,6 @@ def _comparison(r: Reading, given: Given, mapping: Mapping, operator: str, step:
         if not _is_fitting(r, operator, right, f"{given.key}.right"):
             return None
     return Rule(operator, _plain(left), None if right is None else _plain(right))
-
-
-def _start(given: Given) -> Span:
-    """A mapping is pointed at by its first key."""
-    node = given.node
-    return next(iter(node.keys.values()), node.span) if isinstance(node, Mapping) else node.span
 
 
 def _plain(node: Node) -> Value:
@@ -213,6 +211,6 @@ def _is_pattern(r: Reading, node: Scalar, key: str) -> bool:
     try:
         check_pattern(node.value)
     except BadPattern as problem:
-        r.error("bad-pattern", str(problem), node.span)
+        r.error("bad-pattern", str(problem), node.span, problem.help)
         return False
     return True

@@ -3,11 +3,10 @@
 from collections.abc import Sequence as List
 from typing import NamedTuple
 
-from stepwave.core.building.fields import Found, Given, Reading, every, gather, one, quoted, text
+from stepwave.core.building.fields import Found, Given, Reading, every, gather, is_missed, one, quoted, text
 from stepwave.core.building.fields_many import Word
-from stepwave.core.building.workflow import first_key
 from stepwave.core.reading import keys
-from stepwave.core.reading.document import Mapping, Node, Scalar, Sequence, Span, kind
+from stepwave.core.reading.document import Mapping, Node, Scalar, Sequence, Span, beginning, kind
 
 Item = tuple[Node, Word | None]
 """A step, and its key where the steps are a mapping."""
@@ -27,7 +26,7 @@ class Sheet(NamedTuple):
     @property
     def start(self) -> Span:
         """Where it begins."""
-        return first_key(self.mapping) if self.mapping else Span(1, 1, 1, 1)
+        return beginning(self.mapping) if self.mapping else Span(1, 1, 1, 1)
 
     @property
     def is_agent(self) -> bool:
@@ -57,15 +56,20 @@ def sheets_of(r: Reading, root: Node, name: str | None) -> list[Sheet]:
         return []
     sheet = _sheet(r, root) if isinstance(root, Mapping) else Sheet(None, {}, [(item, None) for item in root.items])
     sheet = sheet._replace(key=key)
-    if not sheet.has_steps and not sheet.is_agent:
+    if _lacks_steps(sheet):
         _no_steps(r, root)
     if name is not None:
         _check_name(r, sheet, root, name)
     return [sheet]
 
 
+def _lacks_steps(sheet: Sheet) -> bool:
+    meant = ("steps", "phases", "include", "agent", "tool", "tasks")
+    return not sheet.has_steps and not sheet.is_agent and is_missed(sheet.found, *meant)
+
+
 def _no_steps(r: Reading, root: Node) -> None:
-    span = first_key(root) if isinstance(root, Mapping) else root.span
+    span = beginning(root)
     help = "write a list of steps under `steps:`"
     if isinstance(root, Mapping):
         for key in keys.step_lists:
@@ -89,7 +93,7 @@ def _check_name(r: Reading, sheet: Sheet, root: Node, name: str) -> None:
         if isinstance(given.node, Scalar)
     ]
     if name not in known:
-        span = first_key(root) if isinstance(root, Mapping) else root.span
+        span = beginning(root)
         message = f"there is no workflow {quoted(name)} in this file, which holds only one"
         r.error("which-workflow", message, span, "leave the name away")
 
@@ -179,9 +183,9 @@ def _workstreams(r: Reading, root: Sequence, name: str | None) -> list[Sheet]:
             continue
         sheet = _sheet(r, item)
         sheet = sheet._replace(id=one(r, sheet.found, "id", text) or "")
-        if "id" not in sheet.found:
-            r.error("missing-key", "a workstream needs an `id`", first_key(item))
-        if not sheet.has_steps and not sheet.is_agent:
+        if is_missed(sheet.found, "id"):
+            r.error("missing-key", "a workstream needs an `id`", beginning(item))
+        if _lacks_steps(sheet):
             _no_steps(r, item)
         sheets.append(sheet)
     if name is None:

@@ -4,7 +4,19 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from stepwave.core.building.command import Shell, script_work
-from stepwave.core.building.fields import Found, Given, Reading, choice, flag, gather, one, quoted, whole, wrong_type
+from stepwave.core.building.fields import (
+    Found,
+    Given,
+    Reading,
+    choice,
+    flag,
+    gather,
+    is_missed,
+    one,
+    quoted,
+    whole,
+    wrong_type,
+)
 from stepwave.core.building.fields_many import words
 from stepwave.core.building.fields_units import duration
 from stepwave.core.model import Retry, Stage, Step, StepType
@@ -73,6 +85,7 @@ def _undo(r: Reading, step: Step, span: Span, inner: Found, shell: Shell | None)
         continue_on_error=True,  # one that fails does not keep the others from being undone
         stop=step.stop,
         limits=step.limits,
+        secrets=step.secrets,
     )
 
 
@@ -85,7 +98,8 @@ def _tell_without_command(r: Reading, given: Given, inner: Found, enabled: bool)
         return
     action = inner.get("action")
     if action is None:
-        r.error("missing-key", f"`{given.key}` needs a `command`", given.span, "write what undoes the step")
+        if is_missed(inner, "command", "action"):
+            r.error("missing-key", f"`{given.key}` needs a `command`", given.span, "write what undoes the step")
         return
     message = f"`{action.key}` is a name that means nothing here, so the step is not undone"
     r.info("no-effect", message, action.span, "write what it does as `command:` and `args:`")

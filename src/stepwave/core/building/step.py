@@ -18,12 +18,12 @@ from stepwave.core.building.fields import (
     Template,
     bad_expression,
     count,
-    every,
     flag,
     gather,
-    is_empty,
+    is_missed,
     one,
     quoted,
+    refuse_dollars,
     text,
     whole,
     wrong_type,
@@ -37,7 +37,7 @@ from stepwave.core.language.scope import ExpressionError
 from stepwave.core.model import AcceptanceTest, Branch, Retry, Stage, Stdin, Step, StepType, Value
 from stepwave.core.model import nothing as empty
 from stepwave.core.reading import keys
-from stepwave.core.reading.document import Mapping, Node, Scalar, Span, kind
+from stepwave.core.reading.document import Mapping, Node, Scalar, Span, beginning, kind
 
 if TYPE_CHECKING:
     from stepwave.core.building.profiles import Own
@@ -65,6 +65,7 @@ class Defaults(NamedTuple):
     """One unit of it is taken by all: `conflict_group` of a workstream."""
     breaker: Breaker = own_breaker
     saga: "Saga | None" = None
+    secrets: tuple[str, ...] = ()
     profiles: "Own" = empty
     """What agents and tools are carried out by, as the file says."""
 
@@ -121,7 +122,7 @@ def draft(r: Reading, node: Node, key: Word | None, defaults: Defaults, scope: s
     gather(r, node, _table(r, node), found)
     id, name, span = _identity(r, node, key, found)
     meant = _kind(r, id, span, found)
-    _settle_inputs(r, node, meant, found)
+    _settle_inputs(meant, found)
     targets: tuple[Sequence[Word], Sequence[Word]] = ((), ())
     if meant == "condition":
         targets = one(r, found, "onTrue", words) or (), one(r, found, "onFalse", words) or ()
@@ -136,7 +137,7 @@ def _written(node: Node | None) -> str:
 def _table(r: Reading, node: Mapping) -> keys.Keys:
     """Only a function, and a plugin, knows what its `config` holds."""
     written = _written(node.get("type"))
-    if r.means.kinds is not None and written and written not in _kinds and written in r.means.kinds.names:
+    if written and written not in BUILT_IN:
         return keys.plugin_step
     calls = "function" in node.entries or written == "function"
     if not calls and not written and not node.entries.keys().isdisjoint(("module", "action")):
@@ -144,15 +145,13 @@ def _table(r: Reading, node: Mapping) -> keys.Keys:
     return keys.function_step if calls else keys.step
 
 
-def _settle_inputs(r: Reading, node: Mapping, meant: str, found: Found) -> None:
+def _settle_inputs(meant: str, found: Found) -> None:
     """`inputs` as a list names files; as a mapping it is what an agent is given."""
-    inputs = node.get("inputs")
-    if inputs is None or is_empty(inputs):
-        return
-    if not isinstance(inputs, Mapping):
-        r.later("inputs", node.keys["inputs"])
-    elif meant == "agent" and "parameters" not in found:
-        found["parameters"] = Given("inputs", inputs, node.keys["inputs"])
+    inputs = found.get("inputs")
+    if inputs is not None and isinstance(inputs.node, Mapping):
+        del found["inputs"]
+        if meant == "agent" and inputs.node.entries:
+            found.setdefault("parameters", inputs)
 
 
 def _identity(r: Reading, node: Mapping, key: Word | None, found: Found) -> tuple[str, str, Span]:
@@ -179,8 +178,8 @@ def _named(r: Reading, node: Mapping, found: Found) -> tuple[str, str, Span]:
         if not id:
             _check_id(r, name, given.node.span)
         return id, name, given.node.span
-    start = next(iter(node.keys.values()), node.span)
-    if not given:
+    start = beginning(node)
+    if is_missed(found, "id", "name"):
         r.error("missing-key", "a step needs an `id` or a `name`", start)
     return "", "", start
 
@@ -194,12 +193,12 @@ def _check_id(r: Reading, id: str, span: Span) -> None:
         r.error("bad-id", message, span, f"write `{slug}`" if slug else None)
 
 
-_kinds = ("script", "agent", "condition", "function", "noop")
+BUILT_IN = ("script", "agent", "condition", "function", "noop")
 _signs = {
     "expression": "condition",
+    "function": "function",
     "command": "script",
     "run": "script",
-    "function": "function",
     "agent": "agent",
     "tool": "agent",
     "tasks": "agent",
@@ -212,7 +211,7 @@ def _kind(r: Reading, id: str, span: Span, found: Found) -> str:
     """The type that is written, or the one that the keys speak of. `noop` after an error: the rest is still checked."""
     if "type" in found:
         written = one(r, found, "type", text)
-        known = (*_kinds, *r.means.kinds.names) if r.means.kinds else _kinds
+        known = tuple(dict.fromkeys((*BUILT_IN, *r.means.kinds.names))) if r.means.kinds else BUILT_IN
         if written in known:
             return str(written)
         if written is not None:
@@ -223,8 +222,9 @@ def _kind(r: Reading, id: str, span: Span, found: Found) -> str:
     for sign, meaning in _signs.items():
         if sign in found:
             return meaning
-    message = f"step {quoted(id)} does not say what to do"
-    r.error("missing-key", message, span, "give it a `run`, a `command`, an `agent`, or `type: noop`")
+    if is_missed(found, "type", *_signs):
+        message = f"step {quoted(id)} does not say what to do"
+        r.error("missing-key", message, span, "give it a `run`, a `command`, an `agent`, or `type: noop`")
     return "noop"
 
 
@@ -244,6 +244,7 @@ def build_step(r: Reading, draft: Draft, ties: Ties, pools: Map[str, int]) -> St
     timeout = one(r, found, "timeout", duration)
     timeout = work.timeout_s if timeout is None else timeout
     description = one(r, found, "description", text) or ""
+    inputs, outputs, keep = _files_of(r, draft)
     step = Step(
         id=draft.id,
         place=r.document.place(draft.span),
@@ -285,9 +286,34 @@ def build_step(r: Reading, draft: Draft, ties: Ties, pools: Map[str, int]) -> St
         breaker=_breaker(r, draft),
         success_pattern=work.success_pattern,
         failure_pattern=work.failure_pattern,
+        inputs=inputs,
+        outputs=outputs,
+        keep_outputs=keep,
         description=description,
     )
+    if draft.defaults.secrets or "secrets" in found:
+        step = step._replace(secrets=_secrets(r, draft))
     return step if "compensation" not in found else _with_undo(r, draft, step)
+
+
+_files = frozenset(("inputs", "outputs", "provides", "keepOutputs"))
+
+
+def _files_of(r: Reading, draft: Draft) -> tuple[tuple[str, ...] | None, tuple[str, ...], bool]:
+    """What it reads, what it makes, and whether that stays where it is when it fails."""
+    if _files.isdisjoint(draft.found) or draft.kind in ("condition", "noop"):
+        return None, (), False
+    from stepwave.core.building.inputs import files_of
+
+    return files_of(r, draft.id, draft.found)
+
+
+def _secrets(r: Reading, draft: Draft) -> tuple[str, ...]:
+    if "secrets" not in draft.found:
+        return draft.defaults.secrets
+    from stepwave.core.building.secrets import secrets_of
+
+    return secrets_of(r, draft.found, draft.defaults.secrets)
 
 
 def _with_undo(r: Reading, draft: Draft, step: Step) -> Step:
@@ -321,14 +347,10 @@ def _work(r: Reading, draft: Draft) -> Work:
         from stepwave.core.building.function import function_work
 
         return function_work(r, draft.id, draft.span, draft.found)
-    if r.means.kinds is not None and draft.kind not in _kinds:
+    if r.means.kinds is not None and draft.kind not in BUILT_IN:
         from stepwave.core.building.plugin import plugin_work
 
         return plugin_work(r, draft.id, r.means.kinds, draft.found)
-    for key in ("command", "run", "args"):
-        for given in every(draft.found, key):
-            if draft.kind == "condition" or ("type" in draft.found and _written(draft.found["type"].node) == "noop"):
-                r.warning("ignored-key", f"`{given.key}` has no effect in a step of type {draft.kind}", given.span)
     return nothing
 
 
@@ -336,7 +358,7 @@ def _branch(r: Reading, draft: Draft, ties: Ties) -> Branch | None:
     """What a condition step asks, and whom it sends on."""
     from stepwave.core.building.rule import rule_of
 
-    if "expression" not in draft.found:
+    if is_missed(draft.found, "expression"):
         message = f"step {quoted(draft.family or draft.id)} of type condition needs `expression`"
         r.error("missing-key", message, draft.span, "write what is to be decided: `expression: env.BRANCH == 'main'`")
     rule = one(r, draft.found, "expression", partial(rule_of, step=draft.id))
@@ -411,6 +433,7 @@ def _condition(r: Reading, given: Given, step: str) -> str | None:
     except ExpressionError as problem:
         bad_expression(r, node, problem)
         return None
+    refuse_dollars(r, node, node.value)
     if paths:
         r.templates.append(Template(step, node.value, node, paths=tuple(sorted(paths))))
     return node.value

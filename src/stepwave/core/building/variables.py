@@ -7,10 +7,10 @@ Rule 2  In time and memory bounded: by the depth of references, and by what all 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from stepwave.core.building.cycles import find_cycle, in_order
-from stepwave.core.building.fields import Reading, bad_expression, every, inside_text, quoted
+from stepwave.core.building.fields import Reading, bad_expression, every, inside_text, quoted, secret_in
 from stepwave.core.building.parts import Part
 from stepwave.core.language.evaluate import BUDGET
 from stepwave.core.language.interpolate import check_text, text_references, value_of
@@ -18,7 +18,7 @@ from stepwave.core.language.scope import VARIABLE_ROOTS, ExpressionError, Path, 
 from stepwave.core.language.values import weight
 from stepwave.core.model import Value
 from stepwave.core.reading.document import Mapping as Entries
-from stepwave.core.reading.document import Node, Scalar, Sequence
+from stepwave.core.reading.document import Node, Scalar, Sequence, plain_as_written
 
 MAX_DEPTH = 10
 """References that lead to references."""
@@ -47,7 +47,20 @@ def settle(
         if len(one.r.found) > before:
             settling.failed.add(name)
     _tell_of_cycle(needs, declared)
+    parts[0].r.private.update(_private(declared, needs))
     return {**variables, **settling.run(needs)}
+
+
+def _private(declared: Mapping[str, _Declared], needs: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """Those that have something of the caller's environment in them, through other variables too."""
+    found: set[str] = set()
+    for name in in_order(needs):
+        paths = (
+            path for node, text in _texts(declared[name]) for path in text_references(text, declared[name].r.dollar)
+        )
+        if not found.isdisjoint(needs[name]) or any(path[0] == "env" for path in paths):
+            found.add(name)
+    return found
 
 
 def _declared(parts: list[Part]) -> dict[str, _Declared]:
@@ -91,7 +104,12 @@ def _needs(
         for problem in problems:
             bad_expression(one.r, node, problem)
         for path in () if problems else sorted(text_references(written, one.r.dollar, variables)):
-            if path[0] == "steps":
+            if one.r.secret_names and (secret := secret_in([path], one.r.secret_names)):
+                message = (
+                    f"variable {quoted(name)} is needed before anything runs, but refers to secret {quoted(secret)}"
+                )
+                one.r.error("known-too-late", message, node.span, "refer to the secret where the variable is used")
+            elif path[0] == "steps":
                 message = (
                     f"variable {quoted(name)} is needed before anything runs, but refers to what a step will bring"
                 )
@@ -162,11 +180,11 @@ class _Settling:
         if isinstance(node, Entries):
             return {key: self._value(r, item) for key, item in node.entries.items()}
         if self.left < 0 or not isinstance(node.value, str) or not has_reference(node.value, r.dollar):
-            return node.value
+            return cast("Value", plain_as_written(node))
         try:
             return self._brought(value_of(node.value, self.scope, dollar=r.dollar))
         except Unresolved as problem:
-            r.error("unknown-variable", problem.message, inside_text(node, problem.offset), problem.help)
+            r.error("unknown-variable", problem.message, inside_text(r, node, problem.offset), problem.help)
         except ExpressionError as problem:
             bad_expression(r, node, problem)
         return None

@@ -32,7 +32,7 @@ from stepwave.core.model import Dialect, FailurePolicy, Scheduling, Value, Workf
 from stepwave.core.model import nothing as empty
 from stepwave.core.reading import keys
 from stepwave.core.reading.dialects import Family
-from stepwave.core.reading.document import Mapping, Span, plain
+from stepwave.core.reading.document import Mapping, beginning, plain, plain_as_written
 
 if TYPE_CHECKING:
     from stepwave.core.building.profiles import Own
@@ -71,6 +71,7 @@ def read_workflow(
         timeout_s=one(r, found, "timeout", duration) or None,
         env=env,
         variables=variables,
+        private=frozenset(r.private),
         parallel=one(r, found, "parallel", flag) is not False,
         max_concurrency=_width(r, found, family),
         pools=one(r, found, "pools", pools) or {},
@@ -123,6 +124,7 @@ def read_defaults(r: Reading, found: Found) -> Defaults:
         continue_on_error=one(r, found, "continueOnError", flag) or False,
         breaker=breaker_of(r, found, own_breaker),
         saga=None if _sagas.isdisjoint(found) else _saga(r, found),
+        secrets=() if "secrets" not in found else _secrets(r, found),
         profiles=_profiles(r, found),
     )
 
@@ -134,6 +136,12 @@ def _saga(r: Reading, found: Found) -> "Saga":
     from stepwave.core.building.stages import saga_of
 
     return saga_of(r, found)
+
+
+def _secrets(r: Reading, found: Found) -> tuple[str, ...]:
+    from stepwave.core.building.secrets import secrets_of
+
+    return secrets_of(r, found)
 
 
 def _profiles(r: Reading, found: Found) -> "Own":
@@ -149,7 +157,7 @@ def values(r: Reading, given: Given) -> dict[str, Value] | None:
     if not isinstance(given.node, Mapping):
         wrong_type(r, given, "a mapping from names to values")
         return None
-    return cast("dict[str, Value]", plain(given.node))
+    return cast("dict[str, Value]", plain_as_written(given.node))
 
 
 def plain_values(env: Map[str, str | None]) -> dict[str, str]:
@@ -247,9 +255,4 @@ def metadata_of(r: Reading, mapping: Mapping | None, found: Found) -> dict[str, 
 def check_name(r: Reading, mapping: Mapping | None, found: Found, dialect: Dialect) -> None:
     """Under --strict a camel file has a name."""
     if r.strict and mapping is not None and dialect is Dialect.CAMEL and "name" not in found:
-        r.error("missing-key", "a workflow needs a `name`", first_key(mapping))
-
-
-def first_key(mapping: Mapping) -> Span:
-    """Where a mapping begins: its first key, not all its lines."""
-    return next(iter(mapping.keys.values()), mapping.span)
+        r.error("missing-key", "a workflow needs a `name`", beginning(mapping))

@@ -30,6 +30,7 @@ from stepwave.core.language.values import (
     weight,
 )
 from stepwave.core.model import Value
+from stepwave.core.written import float_as_written
 
 MAX_JSON_DEPTH = 100
 MAX_BITS = 1000
@@ -249,13 +250,6 @@ def _to_number(value: Value) -> Number:
     return _sane(number)
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
 def _not_json(text: str) -> float:
     raise ValueError(text)
 
@@ -268,7 +262,7 @@ def parse_json(text: str) -> Value:
         if depth > MAX_JSON_DEPTH:
             raise BadArgument(f"the JSON is nested deeper than {MAX_JSON_DEPTH} levels")
     try:
-        value: Value = json.loads(text, parse_float=_finite, parse_constant=_not_json)
+        value: Value = json.loads(text, parse_float=float_as_written, parse_constant=_not_json)
     except (ValueError, RecursionError):
         raise BadArgument("the text is not valid JSON") from None
     return value

@@ -6,7 +6,7 @@ Rule 3: the values put into one text have at most `MAX_TEXT` characters together
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from stepwave.core.language.evaluate import BUDGET, evaluate
@@ -15,7 +15,7 @@ from stepwave.core.language.scope import VARIABLE_ROOTS, ExpressionError, Path, 
 from stepwave.core.language.shell_quoting import MARK, Spot, forms, refusals, spots
 from stepwave.core.language.tree import Call, Constant, Expression, Reference, uses_status
 from stepwave.core.language.values import MAX_TEXT, BadArgument, text_of, weight
-from stepwave.core.model import Value
+from stepwave.core.model import Value, nothing
 
 MAX_ERRORS = 20
 MAX_ENV_BYTES = 120_000
@@ -129,9 +129,18 @@ def asks_status(text: str, dollar: bool = False) -> bool:
 
 
 def fill_shell(
-    text: str, scope: Scope, *, prefix: str = "STEPWAVE_REF_", dollar: bool = False, lenient: bool = False
+    text: str,
+    scope: Scope,
+    *,
+    prefix: str = "STEPWAVE_REF_",
+    dollar: bool = False,
+    lenient: bool = False,
+    held: Mapping[str, str] = nothing,
 ) -> tuple[str, dict[str, str]]:
     """Shell text in which every reference is the expansion of an environment variable, and those variables.
+
+    `held` maps values to variables that hold them already and serve in place of new ones, unless the text itself speaks
+    of them: it might change them.
 
     The values never stand in the text, and each stays one word. What a command of the text does with its words is its
     own affair: `eval {{x}}` and `sh -c {{x}}` run code. Where the shell does arithmetic only whole numbers are let in.
@@ -143,9 +152,16 @@ def fill_shell(
         raise ExpressionError("shell text cannot hold a NUL character", text.index(MARK))
     parts = list(_filled(text, scope, dollar, lenient, shell=True))
     where = iter(spots("".join(part if isinstance(part, str) else MARK for part in parts)))
-    names: dict[str, str] = {}
+    own = " ".join(part for part in parts if isinstance(part, str))
+    known = {value: name for value, name in held.items() if not _may_change(name, own)}
+    names = dict(known)
     done = [part if isinstance(part, str) else _expansion(*part, next(where), names, prefix) for part in parts]
-    return "".join(done), {name: value for value, name in names.items()}
+    return "".join(done), {name: value for value, name in names.items() if value not in known}
+
+
+def _may_change(name: str, text: str) -> bool:
+    """Whether shell text does more with a variable than to expand it."""
+    return name in re.sub(rf"\$(?:{name}\b|\{{{name}\}})", "", text)
 
 
 # --- one reference ---------------------------------------------------------------------------------------

@@ -27,8 +27,9 @@ MAX_SECONDS = 1.0
 class BadPattern(BadArgument):
     """This is no pattern, or not one that is safe to use; `str()` begins with `Invalid regex pattern: `."""
 
-    def __init__(self, pattern: str, reason: str) -> None:
+    def __init__(self, pattern: str, reason: str, help: str | None = None) -> None:
         super().__init__(f"Invalid regex pattern: {one_line(pattern, 80)} ({reason})")
+        self.help = help
 
 
 class TooSlow(BadArgument):
@@ -66,7 +67,7 @@ def _compiled(pattern: str) -> Any:
     try:
         return regex.compile(readable, regex.VERSION0, cache_pattern=False)
     except regex.error as problem:
-        raise BadPattern(pattern, one_line(str(problem), 100)) from None
+        raise BadPattern(pattern, one_line(str(problem), 100), "write it as for Python's `re`") from None
     except (RecursionError, MemoryError, KeyError, ValueError, Warning):
         raise BadPattern(pattern, "it cannot be compiled") from None
 
@@ -93,7 +94,7 @@ _token = re.compile(
 def _looked_over(pattern: str) -> str:
     """The pattern, with braces that count nothing escaped: they are text, as in Python's `re`. Raises BadPattern."""
     if len(pattern) > MAX_PATTERN:
-        raise BadPattern(pattern, f"it has more than {MAX_PATTERN} characters")
+        raise BadPattern(pattern, f"it has more than {MAX_PATTERN:,} characters")
     parts: list[str] = []
     sizes = _Sizes()
     for token in _token.finditer(pattern):
@@ -102,7 +103,7 @@ def _looked_over(pattern: str) -> str:
         parts.append("\\" * (token.lastgroup == "brace") + token[0])
         sizes.add(token)
         if sizes.total > MAX_SIZE:
-            raise BadPattern(pattern, f"its repetitions come to more than {MAX_SIZE} characters")
+            raise BadPattern(pattern, f"its repetitions come to more than {MAX_SIZE:,} characters")
         if len(sizes.around) > MAX_GROUPS:
             raise BadPattern(pattern, f"its groups are nested deeper than {MAX_GROUPS} levels")
     return "".join(parts)

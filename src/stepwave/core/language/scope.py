@@ -16,6 +16,8 @@ from stepwave.core.text import one_line
 Path = tuple[str | int, ...]
 VARIABLE_ROOTS = ("variables", "variable", "inputs")
 WORKFLOW_NAMES = ("name", "version")
+WORKFLOW_PROPERTIES = ("id", "name", "version", "runId", "startTime", "currentStepId", "status")
+"""What `workflow.x` may be."""
 
 
 def has_reference(text: str, dollar: bool = False) -> bool:
@@ -115,6 +117,8 @@ class Values(NamedTuple):
     for `name` and `version`, the workflow's. A property that a step does not have is looked for in its `output`, when
     that is an object: `steps.test.coverage`. `failed`: an earlier step failed, which `failure()` asks.
 
+    `secrets.X` is a secret that the step gets.
+
     `locals` are names of one step alone, such as `matrix`, `item` and `prompt`; they come before all others. `scope` is
     the prefix that the ids of its file have: see `stepwave.core.language.scoped`.
     """
@@ -128,6 +132,7 @@ class Values(NamedTuple):
     locals: Mapping[str, Value] = nothing
     files: Files | None = None
     scope: str = ""
+    secrets: Mapping[str, Value] = nothing
 
     def lookup(self, path: Path) -> Value:
         """See `Scope`."""
@@ -145,6 +150,8 @@ class Values(NamedTuple):
             return walk(self.workflow, path, 1)
         if root == "env":
             return self._variable_of_environment(path)
+        if root == "secrets" and self.secrets and "secrets" not in self.variables:
+            return walk(self.secrets, path, 1)
         return self._bare(path)
 
     def status(self, name: str) -> bool:

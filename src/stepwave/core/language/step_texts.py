@@ -25,6 +25,8 @@ def texts_of(step: Step) -> Iterator[str]:
         yield from texts_in(step.function.params)
     for test in step.tests:
         yield test.script
+    yield from step.inputs or ()
+    yield from step.outputs
     if step.undo is not None:
         yield from texts_of(step.undo)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stepwave.core.model import Value
+from stepwave.core.written import WrittenFloat, WrittenInt
 
 MAX_TEXT = 1 << 20
 """Characters that one function, or one substitution, may give; an item of a list counts as eight."""
@@ -59,12 +60,16 @@ def number_of(value: Value) -> Number | None:
 def text_of(value: Value) -> str:
     """The value inside a text: null is empty, 3.0 is `3`, booleans are words, lists and objects compact JSON.
 
+    A number that somebody wrote is what they wrote.
+
     Raises BadArgument for what cannot be written: nested too deeply, a number of thousands of digits.
     """
     if isinstance(value, str):
         return value
     if value is None:
         return ""
+    if isinstance(value, WrittenInt | WrittenFloat):
+        return value.text
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return json_text(value)

@@ -93,6 +93,11 @@ class Document(NamedTuple):
         return Place(self.path, span.line, span.column, span.end_line, span.end_column)
 
 
+def beginning(node: Node) -> Span:
+    """Where it begins: of a mapping its first key, not all its lines."""
+    return next(iter(node.keys.values()), node.span) if isinstance(node, Mapping) else node.span
+
+
 def plain(node: Node) -> object:
     """The node as Python values: dict, list, str, int, float, bool, None.
 
@@ -103,6 +108,19 @@ def plain(node: Node) -> object:
     if isinstance(node, Sequence):
         return [plain(item) for item in node.items]
     return {key: plain(value) for key, value in node.entries.items()}
+
+
+def plain_as_written(node: Node) -> object:
+    """The same, but that numbers remember how they were written. For what ends up in texts."""
+    if isinstance(node, Scalar):
+        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+            return node.value
+        from stepwave.core.written import as_written
+
+        return as_written(node.value, node.text)
+    if isinstance(node, Sequence):
+        return [plain_as_written(item) for item in node.items]
+    return {key: plain_as_written(value) for key, value in node.entries.items()}
 
 
 def kind(node: Node) -> str:

@@ -15,19 +15,18 @@ class Keys(NamedTuple):
     """One kind of mapping.
 
     `what` names it in sentences. `leads`: key → canonical name. `inside`: keys whose value, where it is a mapping,
-    is read with a table of its own. `passive`: allowed, of no effect. `later`: known, not built in this version.
+    is read with a table of its own. `passive`: allowed, of no effect.
     """
 
     what: str
     leads: Mapping[str, str]
     inside: Mapping[str, "Keys"] = nothing
     passive: frozenset[str] = frozenset()
-    later: frozenset[str] = frozenset()
 
     @property
     def meant(self) -> tuple[str, ...]:
         """The keys that a misspelt one may stand for."""
-        return (*self.leads, *self.inside, *self.later)
+        return (*self.leads, *self.inside)
 
 
 def _leads(names: Mapping[str, str]) -> dict[str, str]:
@@ -123,6 +122,8 @@ limits = Keys(
     ),
 )
 
+secret = Keys("a secret", {name: name for name in ("env", "file", "command")})
+
 rule = Keys(
     "a condition",
     _leads({"operator": "type", "left": "", "right": "", "conditions": ""}),
@@ -155,8 +156,16 @@ _work = {
 
 config = Keys(
     "`config`",
-    _leads(_work | {"timeout": _timeout, "lenient": "= continueOnError continue_on_error"}),
-    passive=_set("outputs provides maxRounds description"),
+    _leads(
+        _work
+        | {
+            "timeout": _timeout,
+            "lenient": "= continueOnError continue_on_error",
+            "provides": "outputs",
+            "keepOutputs": "keep_outputs",
+        }
+    ),
+    passive=_set("maxRounds description"),
 )
 
 step = Keys(
@@ -193,9 +202,15 @@ step = Keys(
             "forEach": "for_each",
             "maxConcurrency": "max_concurrency",
             "group": "",
+            "inputs": "",
+            "outputs": "",
+            "provides": "",
+            "keepOutputs": "keep_outputs",
+            "secrets": "",
             "function": "",
             "module": "",
             "action": "",
+            "params": "",
         }
     ),
     inside={
@@ -209,18 +224,16 @@ step = Keys(
         "file_scope": file_scope,
     },
     passive=_set(
-        "inputs outputs output provides consumes tags labels ui_hints metadata params owner author notes comment status"
+        "output consumes tags labels ui_hints metadata owner author notes comment status"
         " authority capability capabilities ccpm_issue openspec_change gate kind estimated_hours $schema doc_id"
     ),
-    later=_set("secrets"),
 )
 
 _own_config = {key: keys for key, keys in step.inside.items() if key != "config"}
 
 function_step = step._replace(
-    leads={**step.leads, "params": "params", "config": "params", "parameters": "params"},
+    leads={**step.leads, "config": "params", "parameters": "params"},
     inside=_own_config,
-    passive=step.passive - {"params"},
 )
 """A step that calls a function: `params` or `config` holds what the function is given, under names of its own."""
 
@@ -396,6 +409,7 @@ workflow = Keys(
             "checks": "= pre_flight_checks preFlightChecks",
             "compensation": "",
             "dotenv": "",
+            "secrets": "",
             "parallelOk": "= parallel_ok parallelOk",
             "conflictGroup": "= conflict_group conflictGroup",
             "metadata": "",
@@ -422,7 +436,6 @@ workflow = Keys(
         " doc_id $schema created created_at updated_at notes comment license authority ground_truth downstream_enables"
         " duration_days estimated_duration status"
     ),
-    later=_set("secrets"),
 )
 
 passed_on = workflow.passive.union(
@@ -458,9 +471,3 @@ plan_marks = frozenset({"plan_id", "globals", "timeout_sec"})
 signals = frozenset(
     "TERM INT HUP QUIT KILL USR1 USR2 ABRT ALRM PIPE CONT STOP TSTP WINCH".split()  # noqa: SIM905 - reads better
 )
-
-later_help = {
-    "secrets": "take the value from the caller's environment with `{{env.NAME}}` until then",
-    "inputs": "take it away: the step will run every time",
-}
-"""What to do meanwhile, for keys that this version does not build."""

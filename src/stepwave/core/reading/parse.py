@@ -242,7 +242,7 @@ _encodings = (("utf-8", BOM_UTF8), ("utf-16-le", BOM_UTF16_LE), ("utf-16-be", BO
 def _decode(source: Source, data: bytes) -> str:
     start = Span(1, 1, 1, 1)
     if len(data) > MAX_BYTES:
-        message = f"the file has {len(data):,} bytes, and more than {MAX_BYTES:,} are not read"
+        message = f"the file has more than {MAX_BYTES:,} bytes, which are not read"
         raise source.fatal("file-too-large", message, start, "is this really a workflow file?")
     encoding, mark = next((known for known in _encodings if data.startswith(known[1])), ("utf-8", b""))
     body = data[len(mark) :]

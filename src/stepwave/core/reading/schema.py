@@ -102,7 +102,7 @@ def _errors(schema: dict[str, Any], instance: Any, parts: Mapping[str, Accept]) 
 
 def _locate(root: Node, path: Path) -> tuple[Node, Span]:
     """The node at the path, and its key: where to point when something is missing in it or empty."""
-    node, key = root, _opening(root)
+    node, key = root, doc.beginning(root)
     for part in path:
         child: Node | None = None
         if isinstance(node, doc.Mapping) and isinstance(part, str):
@@ -110,16 +110,11 @@ def _locate(root: Node, path: Path) -> tuple[Node, Span]:
             key = node.keys.get(part, key)
         elif isinstance(node, doc.Sequence) and isinstance(part, int) and part < len(node.items):
             child = node.items[part]
-            key = _opening(child)
+            key = doc.beginning(child)
         if child is None:
             break
         node = child
     return node, key
-
-
-def _opening(node: Node) -> Span:
-    """Where a mapping without a key of its own begins: its first key, not all its lines."""
-    return next(iter(node.keys.values()), node.span) if isinstance(node, doc.Mapping) else node.span
 
 
 # --- telling --------------------------------------------------------------------------------------

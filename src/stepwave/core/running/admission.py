@@ -6,10 +6,11 @@ Rule 2  Order is (priority, lower first; longest remaining path; file order). A 
 Rule 3  An exclusive step runs alone.
 Rule 4  While a step with `maxConcurrency: N` runs, at most N steps of its wave run, itself included.
 
-Steps that ask for the same things wait in one line, so a blocked pool costs one look however many wait for it.
+Steps that ask for the same things wait in one line, so a blocked pool costs one look however many wait for it. The
+first ones of all lines are kept in order: there may be a line for every step (each takes a pool of its own).
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left, insort
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -51,6 +52,7 @@ class Admission:
         limited = {plan.wave_of[step.id] for step in plan.steps.values() if step.max_concurrency is not None}
         self._asks = {id: self._ask(step, limited, plan.wave_of[id]) for id, step in plan.steps.items()}
         self._lines: dict[Ask, list[Ticket]] = {}
+        self._heads: list[tuple[Ticket, Ask]] = []  # the first one of every line; no two tickets are equal
         self._gone: set[str] = set()
         self._waiting = 0
 
@@ -75,7 +77,13 @@ class Admission:
         """The step is ready."""
         id = step.id
         ticket = Ticket(step.priority, -self.plan.remaining_s.get(id, 0.0), self._index[id], id, self.launches)
-        heappush(self._lines.setdefault(self._asks[id], []), ticket)
+        ask = self._asks[id]
+        line = self._lines.setdefault(ask, [])
+        if line and ticket < line[0]:
+            del self._heads[bisect_left(self._heads, (line[0], ask))]
+        if not line or ticket < line[0]:
+            insort(self._heads, (ticket, ask))
+        heappush(line, ticket)
         self._waiting += 1
 
     def remove(self, id: str) -> None:
@@ -85,31 +93,41 @@ class Admission:
 
     def take(self) -> str | None:
         """The next step to start, which now holds what it asked for; None when none fits."""
-        if not self._waiting or len(self.running) >= self.capacity:
+        if not self._waiting or len(self.running) >= self.capacity or self._is_alone():
             return None
         kept_back: set[str] = set()
-        for ticket, ask in self._heads():
+        n = 0
+        while n < len(self._heads):
+            ticket, ask = self._heads[n]
+            if ticket.id in self._gone:
+                self._gone.discard(ticket.id)
+                self._next_in_line(n)
+                continue
             if self._fits(ask) and not any(pool in kept_back for pool, _ in ask.units):
-                return self._start(ticket, ask)
+                return self._start(n)
             if self.launches - ticket.since > PATIENCE * self.capacity:
                 if ask.exclusive or ask.wave_limit is not None:
                     return None
                 kept_back.update(pool for pool, _ in ask.units)
+            n += 1
         return None
 
-    def _heads(self) -> Iterator[tuple[Ticket, Ask]]:
-        heads = []
-        for ask, line in list(self._lines.items()):
-            while line and line[0].id in self._gone:
-                self._gone.discard(heappop(line).id)
-            if line:
-                heads.append((line[0], ask))
-            else:
-                del self._lines[ask]
-        return iter(sorted(heads) if len(heads) > 1 else heads)
+    def _next_in_line(self, n: int) -> None:
+        """The n-th head leaves; who stands behind it comes later in the order, never earlier."""
+        _, ask = self._heads.pop(n)
+        line = self._lines[ask]
+        heappop(line)
+        if line:
+            insort(self._heads, (line[0], ask), lo=n)
+        else:
+            del self._lines[ask]
 
     def _fits(self, ask: Ask) -> bool:
         return self.blocked_by(ask) is None
+
+    def _is_alone(self) -> bool:
+        """Whether an exclusive step is running."""
+        return any(other.exclusive for other in self.running.values())
 
     def blocked_by(self, ask: Ask) -> str | None:
         """What keeps such a step from starting now, as the end of a sentence; None when nothing does."""
@@ -117,7 +135,7 @@ class Admission:
             return f"all {self.capacity} slots are taken"
         if ask.exclusive and self.running:
             return "it runs alone and other steps are running"
-        if any(other.exclusive for other in self.running.values()):
+        if self._is_alone():
             return "an exclusive step is running"
         for pool, units in ask.units:
             if units > self.free[pool]:
@@ -132,8 +150,9 @@ class Admission:
     def why_waiting(self, id: str) -> str:
         return self.blocked_by(self._asks[id]) or "it is next in line"
 
-    def _start(self, ticket: Ticket, ask: Ask) -> str:
-        heappop(self._lines[ask])
+    def _start(self, n: int) -> str:
+        ticket, ask = self._heads[n]
+        self._next_in_line(n)
         for pool, units in ask.units:
             self.free[pool] -= units
         self.running[ticket.id] = ask

@@ -74,6 +74,8 @@ class Books:
         step = track.step
         if self.memory is None or step.stage is not Stage.MAIN or step.type is not StepType.SCRIPT:
             return False
+        if not self.memory.knows(step):
+            return False
         try:
             launch, _ = self.preparation.launch(step, 1)
         except CannotPrepare:
@@ -154,7 +156,8 @@ class Books:
         )
 
     def retry_later(self, track: Track, delay_s: float, reason: str) -> None:
-        self.events.append(StepRetrying(track.step.id, track.attempts, delay_s, reason))
+        end = (track.last.code, track.last.signal, track.last.usage) if track.last else ()
+        self.events.append(StepRetrying(track.step.id, track.attempts, delay_s, reason, *end))
         track.move(Phase.RETRYING)
         track.last = None
         self.alarms.set(self.now + delay_s, Due.RETRY, track.step.id, track.turn)
@@ -205,10 +208,10 @@ class Books:
             stdout_bytes=end.stdout_bytes if end else 0,
             taken_from=prior.run if prior else None,
         )
+        if self.memory is not None and (note := self.memory.ends(step, finished)):
+            finished = finished._replace(reason=f"{reason}; {note}" if reason else note)
         self.events.append(finished)
         self.preparation.learn(step, finished, end, prior)
-        if self.memory is not None:
-            self.memory.ends(step, finished)
         track.last = None
         if outcome is Outcome.COMPLETED and step.undo is not None and step.type is not StepType.FAN_OUT:
             self.completed.append(step.id)

@@ -13,14 +13,20 @@ _exported = ("stdout", "stderr", "exitCode", "executionTime", "result")
 
 
 def parsed(stdout: str) -> Value:
-    """The one JSON value that the text is, else the text itself. `NaN`, numbers of thousands of digits: text."""
+    """The one JSON value that the text is, else the text itself: of `NaN`, `1e999`, numbers of thousands of digits."""
     head = stdout.lstrip()[:1]
     if head and head in '{["-0123456789tfn':
+        from stepwave.core.written import float_as_written
+
         try:
-            return cast("Value", json.loads(stdout))
+            return cast("Value", json.loads(stdout, parse_float=float_as_written, parse_constant=_refuse))
         except (ValueError, RecursionError):
             return stdout
     return stdout
+
+
+def _refuse(constant: str) -> Value:
+    raise ValueError(constant)
 
 
 def env_name(name: str) -> str:
@@ -65,4 +71,5 @@ def log_name(index: int, id: str, attempt: int, test: int = 0) -> str:
 def _plain(value: Value) -> str:
     if isinstance(value, str):
         return value.replace("\0", "")
-    return str(value) if type(value) is int else json.dumps(value, ensure_ascii=False)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else json.dumps(value, ensure_ascii=False)

@@ -26,6 +26,9 @@ class Prior(NamedTuple):
 class Memory(Protocol):
     """Asked about steps of stage MAIN that would start now, and told of those that do. May read files; never raises."""
 
+    def knows(self, step: Step) -> bool:
+        """Whether there may be anything to recall of the step: to work out its order takes longer than to ask."""
+
     def recall(self, step: Step, launch: Launch, *, untouched: bool, wants_output: bool) -> Prior | None:
         """A success that stands for the step, or None.
 
@@ -36,5 +39,6 @@ class Memory(Protocol):
     def starts(self, step: Step, launch: Launch) -> None:
         """An attempt is ordered to start: this is what it is started with."""
 
-    def ends(self, step: Step, finished: StepFinished) -> None:
-        """The step has its outcome."""
+    def ends(self, step: Step, finished: StepFinished) -> str | None:
+        """The step has its outcome. What has become of the files that it made, for the end of a sentence: `its outputs
+        were moved to …`; None when there is nothing to be told."""

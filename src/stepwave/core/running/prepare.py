@@ -12,7 +12,7 @@ from stepwave.core.building.commands import SH
 from stepwave.core.events import Exited, Launch, StepDecided, StepFinished
 from stepwave.core.language.scope import ExpressionError, Files, Unresolved, Values, has_reference
 from stepwave.core.language.step_texts import is_plain, paths_of, texts, unescaped
-from stepwave.core.model import Dialect, Stdin, Step, Value
+from stepwave.core.model import Dialect, Stdin, Step, Value, nothing
 from stepwave.core.plan import Plan
 from stepwave.core.running.exports import shortened, variables_as_env
 from stepwave.core.running.facts import Facts
@@ -35,6 +35,7 @@ class Preparation:
     start in seconds since the epoch. With `lenient` a reference that leads nowhere becomes empty text instead of
     failing the step. With `apart` every step's stdout is kept apart from its stderr, not only where it is referred to.
     `files` makes what `readFile()` and its like may read, once there is something to fill in; None: they are refused.
+    `secrets` are the values of those of the workflow, by name.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Preparation:
         lenient: bool = False,
         apart: bool = False,
         files: Callable[[], Files] | None = None,
+        secrets: Mapping[str, str] = nothing,
     ) -> None:
+        self._secrets = secrets
         self._workflow = plan.workflow
         self._folder = plan.workflow.folder
         self._dollar = plan.workflow.dialect is not Dialect.CAMEL
@@ -111,7 +114,8 @@ class Preparation:
             )
         if self._files is None and self._make_files is not None:
             self._files = self._make_files()
-        layered = {**self._caller, **self._known_env}
+        given, withheld = self._given(step), self._withheld(step)
+        layered = {**self._caller, **withheld, **self._known_env, **given}
         return Values(
             variables=self._facts.variables,
             env={name: value for name, value in layered.items() if value is not None},
@@ -122,7 +126,17 @@ class Preparation:
             locals=step.bindings,
             files=self._files,
             scope=step.scope,
+            secrets=given,
         )
+
+    def _given(self, step: Step) -> dict[str, str]:
+        """The secrets that the step gets."""
+        return {name: self._secrets[name] for name in step.secrets}
+
+    def _withheld(self, step: Step) -> Env:
+        """What the environment of the caller has of those that it does not get is taken away."""
+        others = (secret for secret in self._workflow.secrets if secret.name not in step.secrets)
+        return {name: None for secret in others for name in (secret.name, secret.env) if name}
 
     # --- questions ----------------------------------------------------------------------------------
 
@@ -213,7 +227,7 @@ class Preparation:
             attempt=attempt,
             argv=argv,
             cwd=self._absolute(step, cwd),
-            env={**declared, **self._runner_env(step)},
+            env={**self._withheld(step), **declared, **self._runner_env(step), **self._given(step)},
             stdin=None,
             limits=step.limits,
             log=self._facts.log_of(step, attempt, test),
@@ -246,7 +260,7 @@ class Preparation:
             attempt=attempt,
             argv=argv,
             cwd=self._absolute(step, cwd),
-            env={**declared, **ours},
+            env={**self._withheld(step), **declared, **ours, **self._given(step)},
             stdin=stdin,
             limits=step.limits,
             log=self._facts.log_of(step, attempt),
@@ -254,9 +268,23 @@ class Preparation:
             keep_tail=wants_tail(step),
             idle_s=step.idle_s,
         )
+        if step.inputs is not None or step.outputs:
+            launch = self._with_files(step, launch)
         if any("WORKFLOW_" in word for word in argv):
             declared |= {name: value for name, value in ours.items() if any(name in word for word in argv)}
         return launch, declared
+
+    def _with_files(self, step: Step, launch: Launch) -> Launch:
+        """With the patterns of what it reads and makes."""
+        inputs, outputs = step.inputs, step.outputs
+        if step.id not in self._plain:
+            values = self._values(step)
+            inputs = inputs and tuple(self._fill(step, text, values) for text in inputs)
+            outputs = tuple(self._fill(step, text, values) for text in outputs)
+        return launch._replace(
+            inputs=None if inputs is None else tuple(self._absolute(step, text) for text in inputs),
+            outputs=tuple(self._absolute(step, text) for text in outputs),
+        )
 
     def _filled(self, step: Step) -> tuple[tuple[str, ...], str, Stdin | None, Env]:
         """Words, folder, input and declared environment with every reference replaced."""
@@ -311,7 +339,8 @@ class Preparation:
             return script, {}
         from stepwave.core.language.interpolate import fill_shell
 
-        filled, refs = fill_shell(script, values, dollar=step.dollar, lenient=self._lenient)
+        held = {value: name for name, value in self._given(step).items()}
+        filled, refs = fill_shell(script, values, dollar=step.dollar, lenient=self._lenient, held=held)
         return filled, cast("Env", refs)
 
     def _filled_env(self, step: Step, values: Values) -> Env:

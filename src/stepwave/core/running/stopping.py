@@ -96,9 +96,10 @@ class Stopping:
                     self._books.force(track)
             return
         self.halting = True
-        if self._verdict.interrupt is None:
-            self._verdict.interrupt = number
-        self._say(f"interrupted ({signal_name(number)})")
+        reason = f"interrupted ({signal_name(number)})"
+        if self._verdict.interrupt is None:  # from here on it is why the run ends as it does
+            self._verdict.interrupt, self._verdict.reason = number, reason
+        self._say(reason)
         self._cancel(stage, Outcome.CANCELLED, f"{_cancelled} ({signal_name(number)})")
 
     def out_of_time(self, stage: Stage) -> None:
@@ -107,6 +108,7 @@ class Stopping:
             return
         self._verdict.timed_out = self.halting = True
         reason = f"workflow timed out after {duration(self._workflow.timeout_s or 0.0)}"
+        self._verdict.reason = reason
         self._say(reason)
         self._cancel(stage, Outcome.TIMEOUT, reason)
 

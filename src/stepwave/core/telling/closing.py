@@ -23,6 +23,7 @@ FULL_FAILURES = 20
 TAIL_LINES = 20
 _SLOWEST = 10
 _TESTS_SHOWN = 5
+_POOLS_SHOWN = 10
 _COMMAND_LINES = 60
 _COMMAND_CHARS = 8_000
 
@@ -63,13 +64,14 @@ def _where(summary: Summary, folder: str, style: Style) -> list[str]:
 def verdict(summary: Summary, style: Style) -> list[str]:
     """`✓ Workflow complete in 3m 01s`, and what running the steps one by one would have taken."""
     wall, parallel = duration(summary.wall_s), summary.statistics
+    what = "Workstream" if summary.is_workstream else "Workflow"
     if summary.success:
         tolerated = sum(step.tolerated for step in summary.steps)
         note = f" ({plural(tolerated, 'tolerated failure')})" if tolerated else ""
-        ended = style.paint("Workflow complete", Role.STRONG)
+        ended = style.paint(f"{what} complete", Role.STRONG)
         lines = [f"{style.paint(style.ok, Role.OK)} {ended} in {wall}{note}"]
     else:
-        ended = style.paint(f"Workflow {_how_badly(summary.status)}", Role.STRONG)
+        ended = style.paint(f"{what} {_how_badly(summary.status)}", Role.STRONG)
         lines = [f"{style.paint(style.fail, Role.FAIL)} {ended} in {wall}: {_counts(summary)}"]
         # A failed step has been told above; everything else that ended the run is told here.
         if summary.reason and summary.status in (Status.CANCELLED, Status.TIMEOUT):
@@ -180,12 +182,12 @@ def _roles(row: Sequence[str], role: Role | None) -> list[Span]:
 
 def _aligned(row: Sequence[Span], sizes: Sequence[int], numeric: Sequence[bool], style: Style) -> list[Span]:
     spans: list[Span] = []
-    for index, ((text, role), size, right) in enumerate(zip(row, sizes, numeric, strict=True)):
-        last = index == len(sizes) - 1
+    last = max(index for index, (text, _) in enumerate(row) if text)  # nothing follows it, not even blanks
+    for index, ((text, role), size, right) in enumerate(zip(row[: last + 1], sizes, numeric, strict=False)):
         if size:
             spans.append(("" if not spans else " " if index == 1 else "  ", None))
-            cut = text if last else style.crop(text, size)
-            spans.append((pad_left(cut, size) if right else pad(cut, size), role))
+            cut = text if index == len(sizes) - 1 else style.crop(text, size)
+            spans.append((pad_left(cut, size) if right else cut if index == last else pad(cut, size), role))
     return spans
 
 
@@ -197,7 +199,7 @@ def _statistics(summary: Summary, plan: Plan, style: Style, width: int) -> list[
     rows = [
         ("total groups", f"{parallel.total_groups} ({parallel.executed_groups} executed)"),
         ("peak concurrency", f"{parallel.max_concurrent_steps} of {plan.max_concurrency}"),
-        *((f"pool {style.word(name, 30)}", _pool(name, parallel)) for name in parallel.utilization),
+        *_pools(parallel, style),
         ("sequential time", duration(parallel.sequential_s)),
         ("wall time", f"{duration(summary.wall_s)} ({parallel.time_saved_percent}% saved)"),
     ]
@@ -206,6 +208,17 @@ def _statistics(summary: Summary, plan: Plan, style: Style, width: int) -> list[
     size = max(cells(label) for label, _ in rows)
     lines = [line_of([("  " + pad(k, size) + "  ", Role.DIM), (v, None)], width, style) for k, v in rows]
     return [style.paint("Parallel statistics", Role.STRONG), *lines]
+
+
+def _pools(parallel: Statistics, style: Style) -> list[tuple[str, str]]:
+    """A row for each pool, or, of many, for those that were waited for longest, in the order of the file."""
+    names = list(parallel.utilization)
+    longest = {*sorted(names, key=lambda name: -parallel.resource_wait_s.get(name, 0.0))[:_POOLS_SHOWN]}
+    chosen = [name for name in names if name in longest]
+    rows = [(f"pool {style.word(name, 30)}", _pool(name, parallel)) for name in chosen]
+    if len(chosen) < len(names):
+        rows.append((style.ellipsis, f"{plural(len(names) - len(chosen), 'more pool')}"))
+    return rows
 
 
 def _pool(name: str, parallel: Statistics) -> str:
@@ -270,6 +283,8 @@ def _failures(
     lines += [_heading(step, style) for step in others[:FULL_FAILURES]]
     if len(others) > FULL_FAILURES:
         lines.append(f"{style.ellipsis} and {plural(len(others) - FULL_FAILURES, 'more failure')}")
+    if others:
+        lines.append(style.paint(f"The {len(full)} that came first, with what they printed:", Role.DIM))
     for step in full:
         lines += [""] * (step is not full[0] or bool(others))
         lines += [_heading(step, style), *_command(step, plan, style)]

@@ -98,6 +98,8 @@ def _command(step: Step, preparation: Preparation) -> Iterator[str]:
 
 
 def _facts(step: Step) -> Iterator[tuple[str, str]]:
+    if step.secrets:
+        yield "secrets", ", ".join(step.secrets)
     if step.needs:
         yield "needs", ", ".join(step.needs)
     if step.condition is not None:

@@ -54,18 +54,22 @@ def why_it_ended(step: StepFinished | StepResult, style: Style) -> str:
     """The reason, or what the exit status says; nothing where the outcome says it all."""
     if step.outcome in (Outcome.COMPLETED, Outcome.ROLLED_BACK):
         return f"reused from run {style.word(step.taken_from)}" if step.taken_from else ""
-    reason = step.reason or ""
+    reason, sign, note = (step.reason or "").partition(_about_files)
     if step.outcome is Outcome.SKIPPED:
         reason = SKIP_WORDS.get(reason, reason)
     if step.outcome is Outcome.TIMEOUT and reason.startswith("timed out"):
-        return style.word(reason.removeprefix("timed out: ")) if ": " in reason else ""
-    if step.outcome is Outcome.CANCELLED:
+        reason = reason.removeprefix("timed out: ") if ": " in reason else ""
+    elif step.outcome is Outcome.CANCELLED:
         reason = reason.removeprefix("cancelled").strip(" ()")
     elif not reason and step.exit_code is not None:
         reason = f"exit code {step.exit_code}"
-    if not reason and step.signal is not None:
+    if not reason and step.signal is not None and step.outcome is not Outcome.TIMEOUT:
         reason = f"ended by signal {step.signal}"
-    return style.word(reason)
+    return style.word(f"{reason}{sign}{note}".removeprefix("; "))
+
+
+_about_files = "; its outputs "
+"""What follows in a reason is what has become of the files that the step made."""
 
 
 def decision_words(decided: StepDecided, style: Style) -> str:
@@ -77,3 +81,11 @@ def decision_words(decided: StepDecided, style: Style) -> str:
         return f"{result}: nothing waits for that"
     more = f", and {len(decided.chosen) - 10} more" if len(decided.chosen) > 10 else ""
     return f"{result}: {', '.join(style.word(id, 80) for id in decided.chosen[:10])}{more}"
+
+
+def breaker_words(key: str, style: Style) -> str:
+    """Whose failures a shared circuit breaker counts: `the run`, `phase build`, `the steps of lib`."""
+    kind, _, name = key.partition(":")
+    if not name:
+        return f"the {style.word(kind, 40)}"
+    return f"phase {style.word(name, 80)}" if kind == "phase" else f"the steps of {style.word(name, 80)}"

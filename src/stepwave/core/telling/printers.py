@@ -17,6 +17,8 @@ Paint = Callable[[str, str], str]
 """`paint(text, role)` colours a piece; roles: error warning info place gutter caret help."""
 
 EXCERPT_COLUMNS = 96
+SHOWN = 200
+"""So many findings are shown as text, errors before warnings; the others are counted."""
 _MESSAGE_LIMIT = 1000
 _TAB = "    "
 _line_end = re.compile("\r\n|\n|\r")
@@ -43,8 +45,15 @@ def as_text(diagnostics: Sequence[Diagnostic], texts: Mapping[str, str], paint: 
         return ""
     paths = {d.place.path for d in found}  # each text is split once, however much is wrong with it
     lines = {path: _lines(texts.get(path, "")) for path in paths}
-    blocks = [_block(d, lines[d.place.path], paint) for d in found]
+    shown = found if len(found) <= SHOWN else in_order(sorted(found, key=_gravity)[:SHOWN])
+    blocks = [_block(d, lines[d.place.path], paint) for d in shown]
+    if len(shown) < len(found):
+        blocks.append(f"… and {len(found) - len(shown):,} more (`stepwave validate --format json` has them all)")
     return "\n\n".join([*blocks, _totals(found)])
+
+
+def _gravity(diagnostic: Diagnostic) -> int:
+    return list(Severity).index(diagnostic.severity)
 
 
 def _lines(text: str) -> list[str]:

@@ -94,6 +94,7 @@ def result_document(summary: Summary, run_folder: str, outputs: Mapping[str, str
             step.id: _step_result(step, summary.started_at, run_folder, outputs.get(step.id)) for step in summary.steps
         },
         "parallelStats": _parallel_stats(summary.statistics),
+        "metadata": dict(summary.metadata),
     }
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from stepwave.core.events import (
     Entry,
@@ -19,21 +19,26 @@ from stepwave.core.events import (
     StepTested,
     stdout_log,
 )
-from stepwave.core.model import STAGES, Stage, StepType
+from stepwave.core.model import STAGES, Dialect, Stage, StepType
 from stepwave.core.plan import Plan
 from stepwave.core.summary import Statistics, StepResult, Summary
 
 
 class Pool:
-    """One resource over time: what is held, and how many wait for how much of it."""
+    """One resource over time: what is held, and how many wait for how much of it.
+
+    `unit_s` and `wait_s` are sums up to `now_s`; `pass_time` comes before anything changes, and not at every event:
+    there may be a pool for every step.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.held = self.peak = 0
-        self.unit_s = self.wait_s = 0.0
+        self.now_s = self.unit_s = self.wait_s = 0.0
         self.waiting: Counter[int] = Counter()
 
-    def pass_time(self, seconds: float) -> None:
+    def pass_time(self, now_s: float) -> None:
+        seconds, self.now_s = now_s - self.now_s, now_s
         self.unit_s += self.held * seconds
         short = sum(count for units, count in self.waiting.items() if units > self.limit - self.held)
         self.wait_s += short * seconds
@@ -73,8 +78,6 @@ class Tally:
     def see(self, entry: Entry) -> None:
         if entry.seq == 1:
             self._run, self._began_at = entry.run, entry.at - entry.elapsed_s
-        for pool in self._pools.values():
-            pool.pass_time(entry.elapsed_s - self._now_s)
         self._now_s = entry.elapsed_s
         event = entry.event
         if isinstance(event, StepStarted):
@@ -120,14 +123,14 @@ class Tally:
 
     def _queue(self, id: str) -> None:
         self._queued.add(id)
-        for name, units in self._steps[id].resources:
-            self._pools[name].waiting[units] += 1
+        for pool, units in self._pools_of(id):
+            pool.waiting[units] += 1
 
     def _unqueue(self, id: str) -> None:
         if id in self._queued:
             self._queued.discard(id)
-            for name, units in self._steps[id].resources:
-                self._pools[name].waiting[units] -= 1
+            for pool, units in self._pools_of(id):
+                pool.waiting[units] -= 1
 
     def _started(self, event: StepStarted) -> None:
         self._unqueue(event.step)
@@ -136,16 +139,23 @@ class Tally:
             return  # its parts run, not the step itself
         self._running.add(event.step)
         self._peak = max(self._peak, len(self._running))
-        for name, units in self._steps[event.step].resources:
-            self._pools[name].take(units)
+        for pool, units in self._pools_of(event.step):
+            pool.take(units)
 
     def _stopped(self, id: str) -> None:
         if id not in self._running:
             return
         self._running.discard(id)
         self._sequential_s += self._now_s - self._starts[id][0]
+        for pool, units in self._pools_of(id):
+            pool.held -= units
+
+    def _pools_of(self, id: str) -> Iterator[tuple[Pool, int]]:
+        """What the step asks for, brought up to this moment, so that it can change."""
         for name, units in self._steps[id].resources:
-            self._pools[name].held -= units
+            pool = self._pools[name]
+            pool.pass_time(self._now_s)
+            yield pool, units
 
     # --- in the end ---------------------------------------------------------------------------------
 
@@ -164,6 +174,8 @@ class Tally:
             wall_s=self._now_s,
             steps=tuple(self._result(id) for id in self._in_order()),
             statistics=self._statistics(),
+            metadata=self._plan.workflow.metadata,
+            is_workstream=self._plan.workflow.dialect is Dialect.SNAKE,
         )
 
     def _in_order(self) -> Iterable[str]:
@@ -214,10 +226,14 @@ class Tally:
 
     def _statistics(self) -> Statistics:
         wall_s = self._now_s
+        for pool in self._pools.values():
+            pool.pass_time(wall_s)
         path = self._critical_path()
         return Statistics(
             total_groups=len(self._plan.waves),
-            executed_groups=len({self._steps[id].wave for id in self._starts}),
+            executed_groups=len(
+                {self._steps[id].wave for id in self._starts}.intersection(range(len(self._plan.waves)))
+            ),
             max_concurrent_steps=self._peak,
             utilization={
                 name: pool.unit_s / (pool.limit * wall_s) if wall_s else 0.0 for name, pool in self._pools.items()

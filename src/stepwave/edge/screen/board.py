@@ -48,6 +48,7 @@ _ANSWERS_LIMIT = 50
 """So many answers of condition steps are permanent lines, too; further ones are in the table at the end."""
 _NEWS_IN_SIGHT = 5
 """So many of the last permanent lines stay visible above a tall board."""
+_POOLS_IN_SIGHT = 10
 _TAIL_BYTES = 4096
 _GONE = (OSError, ValueError, SystemExit)
 """What a terminal that has gone away raises; Rich makes a SystemExit of a broken pipe."""
@@ -272,12 +273,13 @@ class Board:
         numbers = self._numbers
         narrow = f" ({self._style.word(numbers.narrowed, 60)})" if numbers.narrowed else ""
         figures: list[Span] = [(f"running {len(numbers.running)}/{numbers.slots}{narrow}", None)]
-        figures += [(f"{self._style.word(p, 20)} {numbers.held.get(p, 0)}/{n}", None) for p, n in numbers.pools.items()]
         figures.append((f"wave {numbers.wave()}/{len(numbers.left_in_wave)}", None))
         figures += [(f"{numbers.waiting} waiting", None)] * bool(numbers.waiting)
         figures += [(f"{numbers.failed} failed", Role.FAIL)] * bool(numbers.failed)
         figures += [(f"{numbers.tolerated} tolerated", Role.WARN)] * bool(numbers.tolerated)
         figures += [(f"{numbers.skipped} skipped", Role.DIM)] * bool(numbers.skipped)
+        pools = list(numbers.pools.items())[:_POOLS_IN_SIGHT]
+        figures += [(f"{self._style.word(pool, 20)} {numbers.held.get(pool, 0)}/{n}", None) for pool, n in pools]
         between: Span = (f" {self._style.dot} ", Role.DIM)
         return [("  ", None), *(span for figure in figures for span in (figure, between))][:-1]
 

@@ -32,9 +32,9 @@ from stepwave.core.events import (
     StepTested,
     WidthChanged,
 )
-from stepwave.core.model import Stage, Step, StepType
+from stepwave.core.model import Dialect, Stage, Step, StepType
 from stepwave.core.plan import Plan
-from stepwave.core.telling.endings import decision_words, ending, mark
+from stepwave.core.telling.endings import breaker_words, decision_words, ending, mark
 from stepwave.core.telling.pasting import paste
 from stepwave.core.telling.style import Role, Style
 from stepwave.core.telling.wording import name_of_test
@@ -129,7 +129,12 @@ class Lines:
         ok = self._style.paint(self._style.ok, Role.OK)
         dependencies = plural(event.dependencies, "dependency")
         self._how = "in parallel" if event.max_concurrency > 1 else "one at a time"
-        self._say(f"{ok} Loading workflow: {self._style.word(event.name or event.workflow)}")
+        is_workstream = self._plan.workflow.dialect is Dialect.SNAKE
+        what = "workstream" if is_workstream else "workflow"
+        self._say(f"{ok} Loading {what}: {self._style.word(event.name or event.workflow)}")
+        if is_workstream:
+            self._say(f"{ok} Validating schema")
+            self._say(f"{ok} Checking file scope conflicts")
         self._say(f"{ok} Building dependency graph ({plural(self._total, 'step')}, {dependencies})")
         self._say(f"{ok} Initializing worker pool (max_workers={event.max_concurrency})")
         self._is_announced = not any(step.stage is Stage.CHECK for step in self._plan.steps.values())
@@ -171,9 +176,9 @@ class Lines:
         if self._quiet or not self._few or event.attempt > 1 or is_brief:
             return
         self._tell(self._style.arrow, Role.ACCENT, event.step, "Starting...")
-        if self._verbose:
+        if self._verbose and event.argv:
             own = {**self._plan.workflow.env, **(step.env if step else {})}
-            command = paste(event.argv, event.cwd, event.env, own, self._style) if event.argv else ""
+            command = paste(event.argv, event.cwd, event.env, own, self._style)
             self._say(self._style.paint(f"    {self._style.word(command, 500)}".rstrip(), Role.DIM))
 
     def _step_finished(self, event: StepFinished, elapsed_s: float) -> None:
@@ -242,7 +247,9 @@ class Lines:
     def _tell_tests(self) -> None:
         """All acceptance tests together: those of each step's last attempt, and those of the workflow."""
         style = self._style
-        results = [(name_of_test(test, len(tests)), test.passed) for tests in self._tests.values() for test in tests]
+        places = {id: n for n, id in enumerate(self._steps)}
+        in_order = [self._tests[id] for id in sorted(self._tests, key=lambda id: places.get(id, len(places)))]
+        results = [(name_of_test(test, len(tests)), test.passed) for tests in in_order for test in tests]
         results += [(id, passed) for id, passed in self._accepting.items() if passed is not None]
         if not results:
             return
@@ -328,7 +335,7 @@ class Lines:
                 self._mention(style.warn, Role.WARN, f"Nothing new starts: {style.word(event.reason)}")
             case BreakerOpened():
                 failures = plural(event.failures, "failed attempt")
-                words = f"Circuit breaker {style.word(event.breaker, 80)} is open after {failures}"
+                words = f"The circuit breaker of {breaker_words(event.breaker, style)} is open after {failures}"
                 self._mention(style.warn, Role.WARN, words)
             case WidthChanged():
                 width = plural(event.max_concurrency, "step")

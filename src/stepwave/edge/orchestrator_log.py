@@ -1,0 +1,52 @@
+"""`orchestrator.log` in the folder of a run: what happens, a line each, for `tail -f`."""
+
+import os
+import time
+from pathlib import Path
+
+from stepwave.core.events import Entry
+from stepwave.core.telling.journal import sentence
+
+FILE_NAME = "orchestrator.log"
+
+
+class OrchestratorLog:
+    """Made with the first line; each line is there as soon as it has happened, and survives the end of this process.
+
+    A courtesy listener: nothing hangs on it. Its methods raise OSError when it cannot be written.
+    """
+
+    refresh_s: float | None = None
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE_NAME
+        self._fd = -1
+        self._second = 0
+        self._stamp = ""
+
+    def see(self, entry: Entry) -> None:
+        text = sentence(entry.event)
+        if text is None:
+            return
+        if self._fd < 0:
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.write(self._fd, f"{self._time(entry.at)} {text}\n".encode("utf-8", "backslashreplace"))
+
+    def _time(self, at: float) -> str:
+        """`2026-01-02T03:04:05.678Z` (ISO 8601)."""
+        second, fraction = divmod(at, 1)
+        if second != self._second:
+            self._second = int(second)
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._stamp}.{int(fraction * 1000):03d}Z"
+
+    def refresh(self) -> None:
+        """Nothing is held back."""
+
+    def pause(self) -> None:
+        """Nothing on a terminal."""
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
