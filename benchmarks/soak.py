@@ -117,6 +117,8 @@ def _life(graph: Graph, number: int, seconds: float | None) -> bool:
         )
     with suppress(subprocess.TimeoutExpired):
         runner.wait(seconds)
+        if number and runner.returncode == 2:  # the first life was too short to leave anything that could be taken up
+            return _life(graph, 0, seconds)
         return runner.returncode == -signal.SIGKILL
     runner.kill()
     runner.wait()

@@ -215,6 +215,9 @@ def run_plan(  # noqa: PLR0913 - see `run`
     with ExitStack() as closing:
         with suppress(OSError):  # a file system without locks: the ledger refuses it, a run without one goes on
             closing.callback(os.close, hold(folder))
+        before_pause: list[Callable[[], None]] = []
+        after_pause: list[Callable[[], None]] = []
+        closing.enter_context(Interrupts(inbox, before_pause, after_pause))
         launcher = LocalLauncher(inbox, folder, zygote or start_early(environ), masks.forms if masks else ())
         closing.callback(launcher.close)
         preparation = Preparation(
@@ -242,7 +245,8 @@ def run_plan(  # noqa: PLR0913 - see `run`
         listeners = [OrchestratorLog(folder), *(make(plan, folder) for make in courtesy)]
         spine = Spine(run, needed, listeners, _complain, masks.event if masks else None)
         closing.callback(spine.close)
-        closing.enter_context(Interrupts(inbox, [spine.pause, launcher.freeze], [launcher.thaw]))
+        before_pause += [spine.pause, launcher.freeze]
+        after_pause += [launcher.thaw]
         drive(schedule, _sensing(launcher, inbox) if plan.workflow.adaptive else launcher, inbox, spine)
     return tally.summary()._replace(folder=str(folder))
 

@@ -108,7 +108,7 @@ def test_a_failed_test_is_quoted_and_what_was_done_is_undone(tmp_path: Path) -> 
           → [deploy] Starting...
           ✓ [deploy] test up: PASS (<t>)
           ✗ [deploy] test smoke: FAIL (<t>): exit code 7
-          ✗ [deploy] Failed (<t>): acceptance test `smoke` exit code 7
+          ✗ [deploy] Failed (<t>): acceptance test `smoke`: exit code 7
           ! Nothing new starts: step `deploy` failed
           - [late] Skipped due to previous failure
 
@@ -123,7 +123,7 @@ def test_a_failed_test_is_quoted_and_what_was_done_is_undone(tmp_path: Path) -> 
           Step  Outcome  Time  Wave
         ↩ prepare  rolled back <t>  1
         ✓ prepare.undo  completed <t>  4
-        ✗ deploy  failed <t>  2  acceptance test `smoke` exit code 7
+        ✗ deploy  failed <t>  2  acceptance test `smoke`: exit code 7
         - late  skipped  3  Skipped due to previous failure
 
         """
@@ -131,7 +131,7 @@ def test_a_failed_test_is_quoted_and_what_was_done_is_undone(tmp_path: Path) -> 
     logs = "<here>/.stepwave/runs/<run>/logs"
     assert report.partition("Failures\n")[2] == say(
         f"""
-        ✗ [deploy] Failed (<t>): acceptance test `smoke` exit code 7
+        ✗ [deploy] Failed (<t>): acceptance test `smoke`: exit code 7
           cd <here> && /bin/sh -e -c 'echo deployed'
           log: {logs}/00002-deploy.log
           ✗ test smoke (exit code 7): echo no answer; exit 7

@@ -221,7 +221,7 @@ def test_an_interrupt_reaches_the_parts_that_run() -> None:
 
 def test_too_many_items_are_refused() -> None:
     world = run(step("list"), fan(), acts={"list": Acts(output=str(list(range(10_001))))})
-    assert "more than 10000" in (world.reasons["fan"] or "")
+    assert "more than 10,000" in (world.reasons["fan"] or "")
 
 
 def test_retries_timeouts_and_conditions_hold_for_each_part() -> None:

@@ -204,8 +204,19 @@ def test_all_tests_are_run_and_one_that_fails_fails_the_step() -> None:
     world = run(with_tests("a"), step("b", "a"), acts={"a#1": NO})
     assert verdicts(world) == [("a", "1", False), ("a", "2", True)]
     assert world.outcomes == {"a": failed, "b": skipped}
-    assert world.reasons["a"] == "acceptance test `1` exit code 1"
+    assert world.reasons["a"] == "acceptance test `1`: exit code 1"
     assert world.ends["a"].exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "value"),
+    [("output", "5"), ("stdout", "5"), ("exitCode", "0"), ("result", "success"), ("success", "true")],
+)
+def test_a_test_sees_what_its_step_has_brought(asked: str, value: str) -> None:
+    one = step("a", tests=(AcceptanceTest("1", f"test {{{{steps.a.{asked}}}}} = {value}"),))
+    world = run(one, acts={"a": Acts(output="5\n")})
+    assert world.outcomes == {"a": completed}, world.reasons
+    assert value in world.launches[1].env.values()
 
 
 def test_a_step_that_fails_is_not_tested_and_a_test_that_fails_is_a_failed_attempt() -> None:

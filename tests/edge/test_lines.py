@@ -326,24 +326,24 @@ def test_the_parts_of_a_run_in_the_words_of_the_seed() -> None:
 def test_the_tests_of_the_last_attempt_count_and_a_step_with_one_test_lends_it_its_name() -> None:
     events: tuple[Event, ...] = (
         StepTested("a", 1, "1", False, "exit code 1"),
-        StepRetrying("a", 1, 1.0, "acceptance test `1` exit code 1"),
+        StepRetrying("a", 1, 1.0, "acceptance test `1`: exit code 1"),
         StepTested("a", 2, "1", True),
         done("a"),
         StepTested("b", 1, "1", False, "exit code 2", 1.0),
-        StepFinished("b", Outcome.FAILED, 1, 0, reason="acceptance test `1` exit code 2", duration_s=1.0),
+        StepFinished("b", Outcome.FAILED, 1, 0, reason="acceptance test `1`: exit code 2", duration_s=1.0),
         RunFinished(Status.FAILED, 1),
     )
     lines = told(a_plan("a", "b"), *events)
     assert lines[0] == "  ✗ [a] test 1: FAIL (0ms): exit code 1"
     assert lines[-6:] == [
         "  ✗ [b] test 1: FAIL (1.0s): exit code 2",
-        "  ✗ [b] Failed (1.0s): acceptance test `1` exit code 2",
+        "  ✗ [b] Failed (1.0s): acceptance test `1`: exit code 2",
         "",
         "✗ Running acceptance tests (1/2)",
         "  → a: PASS",
         "  → b: FAIL",
     ]
-    assert told(a_plan("a", "b"), *events, quiet=True) == ["  ✗ [b] Failed (1.0s): acceptance test `1` exit code 2"]
+    assert told(a_plan("a", "b"), *events, quiet=True) == ["  ✗ [b] Failed (1.0s): acceptance test `1`: exit code 2"]
 
 
 def test_of_very_many_tests_the_failed_ones_are_named() -> None:

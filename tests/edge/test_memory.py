@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -230,3 +232,20 @@ def test_a_part_of_a_list_is_known_by_its_item(tmp_path: Path) -> None:
     went = taken(go(tmp_path, resume="latest"))
     assert went["each[0]"] and went["each[1]"] and went["find"]
     assert len(rows(tmp_path / ".stepwave", "SELECT * FROM parts")) == 4
+
+
+@pytest.mark.parametrize(("step", "loaded"), [("run: 'true'", False), ("run: 'true', inputs: []", True)])
+def test_a_file_without_inputs_and_outputs_pays_for_none(tmp_path: Path, step: str, loaded: bool) -> None:
+    (tmp_path / "flow.yaml").write_text(f"steps: [{{id: a, {step}}}]")
+    program = (
+        "import sys\n"
+        "sys.argv = ['stepwave', 'run', '-q', 'flow.yaml']\n"
+        "from stepwave.cli import door\n"
+        "door()\n"
+        "names = ('stepwave.edge.ledger.making', 'stepwave.core.building.inputs', 'hashlib')\n"
+        "print([name in sys.modules for name in names])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=ENVIRON, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{[loaded] * 3}\n"

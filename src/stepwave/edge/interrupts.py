@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -23,13 +23,14 @@ class Interrupts:
     """While entered: INT, TERM and HUP become `Interrupted`; TSTP does what is to be done `before`, stops this process
     and, once it is continued, does what is to be done `after` and becomes `Resumed`.
 
-    Outside the main thread Python lets nobody install handlers: then nothing is done, and the program around decides.
+    Both lists may still grow. It is entered before everything that it speaks of and left after it, so that a late
+    Ctrl-C does not cut short what puts things in order. Outside the main thread Python lets nobody install handlers: then nothing is done, and the program around decides.
     """
 
-    def __init__(self, inbox: Inbox, before: Iterable[Callable[[], None]], after: Iterable[Callable[[], None]]) -> None:
+    def __init__(self, inbox: Inbox, before: Sequence[Callable[[], None]], after: Sequence[Callable[[], None]]) -> None:
         self._inbox = inbox
-        self._before_pause = tuple(before)
-        self._after_pause = tuple(after)
+        self._before_pause = before
+        self._after_pause = after
         self._before: dict[int, Any] = {}
         self._reader = self._writer = -1
         self._wakeup_before = -1

@@ -136,11 +136,17 @@ class Books:
         if timeout_s:
             self.alarms.set(self.now + timeout_s, Due.TIMEOUT, track.step.id, track.turn)
 
+    def learn_for_tests(self, track: Track) -> None:
+        """The tests of a step may ask what its command has just brought; the step itself has not ended."""
+        end = track.last
+        brought = StepFinished(track.step.id, Outcome.COMPLETED, track.attempts, end.code if end else None)
+        self.preparation.learn(track.step, brought, end)
+
     def tell_tested(self, track: Track, end: Exited, problem: str | None) -> None:
         """The test that is the present part of the step has ended; `problem`: why it did not pass."""
         test = track.step.tests[track.part - 1]
         if problem is not None:
-            track.failed_tests.append(f"`{test.id}` {problem}")
+            track.failed_tests.append(f"`{test.id}`: {problem}")
         seconds = self.now - track.turned_at
         self.events.append(
             StepTested(

@@ -193,7 +193,7 @@ class Preparation:
             help = "print a JSON list, or cut the text with `split(…)`"
             raise CannotPrepare(f"`forEach` needs a list, but {step.for_each} is {kind_of(value)} ({help})")
         if len(value) > MAX_ITEMS:
-            raise CannotPrepare(f"`forEach` has {len(value)} items, more than {MAX_ITEMS}")
+            raise CannotPrepare(f"`forEach` has {len(value):,} items, more than {MAX_ITEMS:,}")
         return value
 
     # --- commands -----------------------------------------------------------------------------------

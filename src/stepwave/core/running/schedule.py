@@ -52,7 +52,7 @@ from stepwave.core.running.stopping import PREVIOUS_FAILURE, Stopping
 from stepwave.core.running.track import Phase, Track
 from stepwave.core.running.verdict import Verdict
 from stepwave.core.running.why import why
-from stepwave.core.text import duration
+from stepwave.core.text import duration, plural
 
 
 class Schedule:
@@ -330,7 +330,7 @@ class Schedule:
         passes = all(part.passes for part in parts)
         failed = any(part.outcome in (Outcome.FAILED, Outcome.TIMEOUT) and not part.passes for part in parts)
         outcome = Outcome.COMPLETED if passes else Outcome.FAILED if failed else Outcome.CANCELLED
-        reason = None if passes else f"{len(bad)} of its {len(parts)} parts did not complete"
+        reason = None if passes else f"{len(bad)} of its {plural(len(parts), 'part')} did not complete"
         self._books.finish(whole, outcome, reason, passes=passes)
 
     def _exited(self, end: Exited) -> None:
@@ -373,6 +373,8 @@ class Schedule:
 
     def _next_test(self, track: Track) -> tuple[Outcome, str] | None:
         step, test = track.step, track.step.tests[track.part]
+        if track.part == 0:
+            self._books.learn_for_tests(track)
         track.part += 1
         try:
             launch = self._preparation.launch_test(step, track.part, track.attempts)

@@ -102,6 +102,8 @@ def follow(ledger: Ledger, watch: Watch, log: Log, last: int | None = None, stre
         select.select([], [], [], _look_s)
         # Looked up before it is read again: what has ended by now has all been written.
         now = log_of(ledger, watch, log.step, log.attempt or None, stream)
+        if isinstance(now, Log) and log.attempt == 0 and now.attempt > 1:
+            now = log_of(ledger, watch, log.step, 1, stream)
         if isinstance(now, Diagnostic):
             return
         log = now
