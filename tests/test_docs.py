@@ -171,6 +171,7 @@ NO_CODES = {
     "dry-run", "site-packages", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be",
     "fan-out",  # the type of a step
     "failed-outputs",  # a folder
+    "not-here",  # takes two machines
     "too-long",  # in case the schema should one day limit a text that is not an id
 }  # fmt: skip
 ELSEWHERE = {"keys.py", "scaffold.py", "app.py"}  # words with a dash in them that are names of keys and commands

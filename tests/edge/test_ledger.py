@@ -34,7 +34,7 @@ from stepwave.core.events import (
     Usage,
 )
 from stepwave.core.origin import Origin
-from stepwave.edge.ledger import connect, lock, prune, reader, schema
+from stepwave.edge.ledger import connect, lock, logs, prune, reader, schema
 from stepwave.edge.ledger.begin import begin_record
 from stepwave.edge.ledger.connect import Ledger, LedgerUnusable, open_ledger, open_to_read
 from stepwave.edge.ledger.origin import as_text, from_text
@@ -349,6 +349,42 @@ def test_a_lock_is_held_by_one_and_seen_by_all(tmp_path: Path) -> None:
     assert not os.get_inheritable(fd)
     os.close(fd)
     assert not lock.is_held(tmp_path)
+
+
+def test_a_log_is_followed_from_before_it_begins_through_all_attempts(path: Path, living: Path) -> None:
+    (living / "logs").mkdir()
+    writer = write(open_ledger(path), [(STARTED,)])
+    seq = iter(range(2, 99))
+
+    def happen(*events: Event) -> None:
+        for event in events:
+            writer.see(Entry(next(seq), 1000.0, 0.0, RUN, event))
+        writer.settle()
+
+    def printed(attempt: str, text: str) -> None:
+        with (living / "logs" / f"1-a{attempt}.log").open("a") as file:
+            file.write(text)
+
+    def start(attempt: int, log: str) -> Event:
+        return StepStarted("a", attempt, ("x",), "/", {}, log)
+
+    with closing(look(path)) as ledger:
+        watch = Watch(ledger, reader.runs(ledger)[0])
+        log = logs.log_of(ledger, watch, "a")
+        assert isinstance(log, logs.Log)
+        chunks = logs.follow(ledger, watch, log)
+        assert next(chunks) == b""
+        printed("", "one")
+        printed(".2", "tw")
+        happen(start(1, "logs/1-a.log"), StepRetrying("a", 1, 0.0, "exit code 1"), start(2, "logs/1-a.2.log"))
+        assert [next(chunks), next(chunks), next(chunks)] == [b"one", b"tw", b""]
+        printed(".2", "o")
+        happen(StepFinished("a", Outcome.COMPLETED, 2))
+        assert list(chunks) == [b"o"]
+        assert list(logs.follow(ledger, watch, log._replace(attempt=1, path=living / "logs" / "1-a.log"), 1)) == [
+            b"one"
+        ]
+    writer.close()
 
 
 # --- what cannot be used ---------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ class Interrupts:
     and, once it is continued, does what is to be done `after` and becomes `Resumed`.
 
     Both lists may still grow. It is entered before everything that it speaks of and left after it, so that a late
-    Ctrl-C does not cut short what puts things in order. Outside the main thread Python lets nobody install handlers: then nothing is done, and the program around decides.
+    Ctrl-C does not cut short what puts things in order. Outside the main thread Python lets nobody install handlers:
+    then nothing is done, and the program around decides.
     """
 
     def __init__(self, inbox: Inbox, before: Sequence[Callable[[], None]], after: Sequence[Callable[[], None]]) -> None:
