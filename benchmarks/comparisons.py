@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -241,11 +243,48 @@ def reuse(setting: Setting) -> list[Table]:
     return [times(title, contenders, taken), verdicts("Reuse: target", found)]
 
 
+def ledger(setting: Setting) -> list[Table]:
+    """What a record costs: 1,000 steps with and without; and a run more where 1,000 are recorded already."""
+    folder = setting.folder / "ledger"
+    recorded = peers.ours(layered(20, LAYER), folder, WIDTH, name="with a ledger")
+    bare = peers.ours(layered(20, LAYER), folder, WIDTH, name="--no-ledger")
+    bare = bare._replace(argv=(*bare.argv, "--no-ledger"))
+    first = peers.ours(layered(2, LAYER), folder, WIDTH, name="the first run")
+    later = peers.ours(layered(2, LAYER), folder, WIDTH, name="after 1,000 runs")._replace(litter=())
+    take(later)
+    multiply_runs(later.folder / ".stepwave" / "ledger.db", 1000)
+    for _ in range(24):
+        take(later)
+    contenders = [recorded, bare, first, later]
+    taken = race(contenders, setting.rounds or 15, told=setting.told)
+    found = _against(recorded.name, {bare.name: 1.1}, taken) + _against(later.name, {first.name: 1.1}, taken)
+    return [times("What a record costs", contenders, taken), verdicts("Ledger: targets", found)]
+
+
+def multiply_runs(path: Path, count: int) -> None:
+    """Copy the one run of a ledger until there are `count`, each with all its rows."""
+    with closing(sqlite3.connect(path)) as db:
+        for table in ("runs", "steps", "attempts", "events"):
+            names = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+            changed = {"no": "no + n", "id": "printf('%s-%d', id, n)" if table == "runs" else "id", "place": _place}
+            copied = ", ".join(changed.get(name, name) for name in names)
+            for n in range(1, count):
+                db.execute(
+                    f"INSERT INTO {table} SELECT {copied} FROM {table}, (SELECT ? AS n) WHERE {_of[table]}", (n,)
+                )
+        db.commit()
+
+
+_place = "place + (n << 32)"
+_of = {"runs": "no = 1"} | dict.fromkeys(("steps", "attempts", "events"), "place < 2 << 32")
+
+
 Comparison = Callable[[Setting], list[Table]]
 ALL: dict[str, Comparison] = {
     "start": start,
     "steps": steps,
     "many": many,
+    "ledger": ledger,
     "output": output,
     "masking": masking,
     "reuse": reuse,

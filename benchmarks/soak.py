@@ -117,8 +117,9 @@ def _life(graph: Graph, number: int, seconds: float | None) -> bool:
         )
     with suppress(subprocess.TimeoutExpired):
         runner.wait(seconds)
-        if number and runner.returncode == 2:  # the first life was too short to leave anything that could be taken up
-            return _life(graph, 0, seconds)
+        if number and runner.returncode == 2:
+            # There is nothing to take up: it was killed after its last word, or before its first.
+            return bool(_ledger(graph)) and _life(graph, 0, seconds)
         return runner.returncode == -signal.SIGKILL
     runner.kill()
     runner.wait()

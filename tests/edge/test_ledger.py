@@ -381,9 +381,9 @@ def test_a_log_is_followed_from_before_it_begins_through_all_attempts(path: Path
         printed(".2", "o")
         happen(StepFinished("a", Outcome.COMPLETED, 2))
         assert list(chunks) == [b"o"]
-        assert list(logs.follow(ledger, watch, log._replace(attempt=1, path=living / "logs" / "1-a.log"), 1)) == [
-            b"one"
-        ]
+        first = logs.log_of(ledger, watch, "a", 1)
+        assert isinstance(first, logs.Log)
+        assert list(logs.follow(ledger, watch, first, 1)) == [b"one"]
     writer.close()
 
 

@@ -171,9 +171,10 @@ def _as_tried(row: tuple[Any, ...]) -> Tried:
 
 
 def told(ledger: Ledger, no: int, after: int = 0) -> Iterator[Told]:
-    """What has happened in a run after the event of that number, in order. The ends of steps are not in it: `done`."""
+    """What has happened in a run after the turn that ended with that number, in order, but for the ends of steps:
+    those are `done`."""
     first, end = places(no)
-    query = "SELECT entries FROM events WHERE place > ? AND place < ? ORDER BY place"
+    query = "SELECT entries FROM turns WHERE place > ? AND place < ? ORDER BY place"
     for (text,) in ledger.db.execute(query, (first + after, end)):
         for entry in json.loads(text):
             yield Told(*entry)

@@ -90,7 +90,7 @@ def _chain(ledger: Ledger, last: Run) -> tuple[Run, ...]:
 _steps = (
     "SELECT id, outcome, attempts, exit_code, taken_from, reason, tolerated FROM steps WHERE place >= ? AND place < ?"
 )
-_events = "SELECT entries FROM events WHERE place >= ? AND place < ? AND entries LIKE '%StepStarted%'"
+_events = "SELECT entries FROM turns WHERE place >= ? AND place < ? AND entries LIKE '%StepStarted%'"
 _started = re.compile(r'"StepStarted",\["((?:[^"\\]|\\.)*)"')
 
 

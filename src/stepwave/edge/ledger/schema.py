@@ -61,7 +61,8 @@ CREATE TABLE steps (
     apart INTEGER NOT NULL,       -- stdout was kept apart: in `.out` beside `.log`
     taken_from TEXT,              -- id of the run whose success stands for it
     decision TEXT,                -- JSON [result, [chosen, ...], error], of a condition
-    added TEXT                    -- JSON [id, ...]: the steps that it became, of a forEach
+    added TEXT,                   -- JSON [id, ...]: the steps that it became, of a forEach
+    turn TEXT                     -- as events.entries: what else happened in the turn, if it is there
 );
 """
 
@@ -84,13 +85,16 @@ CREATE TABLE attempts (
 );
 """
 
-# One row for what happened in one turn of the loop, in the place of its first event: JSON
-# [[seq, elapsed_s, kind, [fields]], ...]. Without StepFinished: that is the row of `steps` in the place of its number.
+# What happened in one turn of the loop: JSON [[seq, elapsed_s, kind, [fields]], ...], in the place of its first event.
+# It stands in `steps.turn` when a step has ended in the turn, so that a turn is mostly one row. The end of a step itself
+# (StepFinished) is the row of `steps` in the place of its number.
 _events = """
 CREATE TABLE events (
     place INTEGER PRIMARY KEY,
     entries TEXT NOT NULL
 );
+CREATE VIEW turns AS
+    SELECT place, entries FROM events UNION ALL SELECT place, turn AS entries FROM steps WHERE turn IS NOT NULL;
 CREATE TRIGGER runs_deleted AFTER DELETE ON runs BEGIN
     DELETE FROM steps WHERE place >= old.no << 32 AND place < (old.no + 1) << 32;
     DELETE FROM attempts WHERE place >= old.no << 32 AND place < (old.no + 1) << 32;
