@@ -86,8 +86,8 @@ CREATE TABLE attempts (
 """
 
 # What happened in one turn of the loop: JSON [[seq, elapsed_s, kind, [fields]], ...], in the place of its first event.
-# It stands in `steps.turn` when a step has ended in the turn, so that a turn is mostly one row. The end of a step itself
-# (StepFinished) is the row of `steps` in the place of its number.
+# It stands in `steps.turn` when a step has ended in the turn, so that a turn is mostly one row. The end of a step
+# (StepFinished) is itself the row of `steps` in the place of its number.
 _events = """
 CREATE TABLE events (
     place INTEGER PRIMARY KEY,
