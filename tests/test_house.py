@@ -15,7 +15,7 @@ SRC = ROOT / "src" / "stepwave"
 FLOORS = {
     "cli": 4,
     "api": 3,
-    "workflow": 3,
+    "workflow": 3.5,
     "loading": 2.75,
     "outfit": 2.5,
     "keyring": 2.5,
@@ -25,7 +25,7 @@ FLOORS = {
     "engine": 2,
     "edge": 2,
     "discovery": 2,
-    "parallel": 2,
+    "parallel": 3.5,
     "core": 1,
 }
 FLOORS_OF_CORE = {"language": 1, "reading": 2, "building": 3, "running": 4, "telling": 5}

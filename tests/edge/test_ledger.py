@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -466,6 +467,23 @@ def test_an_empty_file_becomes_a_ledger(path: Path) -> None:
     write(open_ledger(path), TURNS).close()
     with closing(look(path)) as ledger:
         assert len(reader.runs(ledger)) == 1
+
+
+@pytest.mark.parametrize("round", range(12))  # without one transaction around the look, one in three went wrong
+def test_a_ledger_that_several_make_at_once(tmp_path: Path, round: int) -> None:
+    together, made = threading.Barrier(6), list[bool]()
+
+    def make() -> None:
+        together.wait()
+        open_ledger(tmp_path / "ledger.db").close()
+        made.append(True)
+
+    threads = [threading.Thread(target=make) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 6
 
 
 def test_a_locked_ledger_is_waited_for_and_then_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

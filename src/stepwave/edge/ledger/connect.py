@@ -109,9 +109,8 @@ def _has_wal(path: Path) -> bool:
 
 def _check(db: "sqlite3.Connection", path: Path) -> int:
     """The version, 0 for one that is empty. Raises LedgerUnusable for what is no ledger, or a newer one."""
-    (id,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if id != APPLICATION_ID and (id or version or db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()):
+    id, version, filled = _marks(db)
+    if id != APPLICATION_ID and (id or version or filled):
         raise unusable(path, "is the database of another program", _elsewhere)
     if version > NEWEST:
         raise unusable(
@@ -119,7 +118,22 @@ def _check(db: "sqlite3.Connection", path: Path) -> int:
             f"was written by a newer stepwave (version {version} of the ledger, this one knows up to {NEWEST})",
             "use that stepwave; or `--no-ledger`: the run goes on without a record",
         )
-    return int(version)
+    return version
+
+
+def _marks(db: "sqlite3.Connection") -> tuple[int, int, bool]:
+    """Application, version, and whether there is anything in it, all of one moment: another process may be making it."""
+    own = not db.in_transaction
+    if own:
+        db.execute("BEGIN")
+    try:
+        (id,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        filled = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+    finally:
+        if own and db.in_transaction:
+            db.execute("ROLLBACK")
+    return int(id), int(version), filled
 
 
 def _migrate(db: "sqlite3.Connection", path: Path) -> None:
