@@ -122,7 +122,7 @@ def _check(db: "sqlite3.Connection", path: Path) -> int:
 
 
 def _marks(db: "sqlite3.Connection") -> tuple[int, int, bool]:
-    """Application, version, and whether there is anything in it, all of one moment: another process may be making it."""
+    """Application, version, and whether anything is in it, all of one moment: another process may be making it."""
     own = not db.in_transaction
     if own:
         db.execute("BEGIN")
