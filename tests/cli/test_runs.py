@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from stepwave.core.text import size_of
 from tests.cli.invoke import MODULE, PATIENCE_S, Ended, Gate, end, flow, normal, run_folders, say, started, stepwave
 
 TWO = """
@@ -252,6 +253,38 @@ def test_attempts_and_streams(tmp_path: Path) -> None:
         assert (ended.code, ended.out) == (2, "")
         assert f"error[{code}]: " in ended.err
         assert sentence in ended.err
+
+
+def test_of_a_step_that_prints_much_the_newest_is_kept_and_the_rest_is_told(tmp_path: Path) -> None:
+    flow(tmp_path, "{name: much, steps: [{id: a, run: 'seq 30000; exit 1', limits: {outputSize: 2KB}}]}")
+    ran = stepwave("run", "flow.yaml", cwd=tmp_path)
+    assert ran.code == 1
+    printed = "".join(f"{n}\n" for n in range(1, 30_001))
+    ended = stepwave("logs", "a", cwd=tmp_path)
+    assert printed.endswith(ended.out)
+    assert 1024 <= len(ended.out) <= 2048
+    kb = size_of(len(printed) - len(ended.out))
+    assert ended.err == f"stepwave: the first {kb} are not kept (limits.outputSize)\n"
+    assert f"[a] the first {kb} of its output are not kept (limits.outputSize)" in ran.err
+    document = json.loads(stepwave("logs", "a", "--json", cwd=tmp_path).out)
+    assert Path(document["olderPath"]).read_text() + Path(document["path"]).read_text() == ended.out
+    assert document["bytes"] == len(ended.out)
+
+
+def test_the_log_of_a_step_that_another_run_stands_for(tmp_path: Path) -> None:
+    flow(tmp_path, "{name: again, steps: [{id: a, run: 'echo hello'}, {id: b, needs: a, run: 'test -e there'}]}")
+    assert stepwave("run", "flow.yaml", cwd=tmp_path).code == 1
+    first = last(tmp_path)
+    (tmp_path / "there").touch()
+    assert stepwave("run", "flow.yaml", "--resume", cwd=tmp_path).code == 0
+    ended = stepwave("logs", "a", cwd=tmp_path)
+    note = f"stepwave: `a` was not run in {last(tmp_path)}: run {first} stands for it\n"
+    assert (ended.code, ended.out, ended.err) == (0, "hello\n", note)
+    assert json.loads(stepwave("logs", "a", "--json", cwd=tmp_path).out)["standsFor"] == last(tmp_path)
+    assert stepwave("prune", "--keep", "1", cwd=tmp_path).code == 0
+    ended = stepwave("logs", "a", cwd=tmp_path)
+    assert ended.code == 2
+    assert f"run {first} stands for step `a`, and has been deleted with its logs" in ended.err
 
 
 def test_a_step_that_was_not_started_has_no_log(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, error
 from stepwave.core.reading.units import seconds_of
 from stepwave.core.telling.record import iso_time
 from stepwave.core.telling.style import Role, Style, can_show_unicode, cells, make_style, pad, wants_color
-from stepwave.core.text import duration, harmless, plural
+from stepwave.core.text import duration, harmless, one_line, plural, size_of
 
 if TYPE_CHECKING:
+    from stepwave.edge.ledger.logs import Log
     from stepwave.edge.ledger.view import RunView, StepView
 
 _roles = {
@@ -211,11 +212,21 @@ def logs(
     if isinstance(found, Diagnostic):
         return _refuse(found)
     if json:
-        size = found.path.stat().st_size if found.path.is_file() else 0
+        *older, path = (*map(str, found.parts),) or (None,)
         document = {"runId": found.run, "step": found.step, "attempt": found.attempt, "ended": found.ended}
-        return _document({**document, "path": str(found.path) if size else None, "bytes": size})
+        lies = {"path": path, "olderPath": older[0] if older else None, "bytes": found.kept_bytes}
+        return _document({**document, **lies, "standsFor": found.stands_for or None})
+    terminal.talk(_beside(found))
     chunks = records.printed(found, file, follow=follow, only=attempt, stream=stream)
     return _pour(_shown(chunks) if sys.stdout.isatty() else chunks)
+
+
+def _beside(log: "Log") -> Iterator[str]:
+    """What the log itself does not say."""
+    if log.stands_for:
+        yield f"stepwave: `{one_line(log.step, 60)}` was not run in {log.stands_for}: run {log.run} stands for it"
+    if log.dropped_bytes:
+        yield f"stepwave: the first {size_of(log.dropped_bytes)} are not kept (limits.outputSize)"
 
 
 def _shown(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -61,7 +61,8 @@ class Exited(NamedTuple):
     asked, and None when that was more than 64 KiB. `log_bytes` is the size of its log, `stdout_bytes` of the part
     that came from stdout, where that was kept apart. `tail` is the end of what it wrote, 64 KiB of both streams, where
     `Launch.keep_tail` asked. `left` names processes that were
-    still alive when its own process ended, and were killed.
+    still alive when its own process ended, and were killed. `dropped_bytes` were in its log and are not kept
+    (`Limits.output_bytes`).
     """
 
     step: str
@@ -78,6 +79,7 @@ class Exited(NamedTuple):
     stdout_bytes: int = 0
     left: tuple[str, ...] = ()
     tail: str = ""
+    dropped_bytes: int = 0
 
 
 class Silent(NamedTuple):
@@ -116,6 +118,11 @@ Signal = Exited | Silent | Measured | Interrupted | Resumed | Tick
 def stdout_log(log: str) -> str:
     """Where stdout goes a second time when it is kept apart: `logs/0007-build.out` for `logs/0007-build.log`."""
     return log.removesuffix(".log") + ".out"
+
+
+def older_log(log: str) -> str:
+    """What was in a log before the part that it was turned over for (`limits.outputSize`)."""
+    return f"{log}.1"
 
 
 def stderr_log(log: str) -> str:
@@ -219,6 +226,14 @@ class StepRetrying(NamedTuple):
     exit_code: int | None = None
     signal: int | None = None
     usage: Usage | None = None
+
+
+class StepLogCut(NamedTuple):
+    """Of what an attempt printed only the newest is kept, as `limits.outputSize` says; so many bytes before are not."""
+
+    step: str
+    attempt: int
+    dropped_bytes: int
 
 
 class StepLeftProcesses(NamedTuple):
@@ -339,6 +354,7 @@ Event = (
     | StepStopping
     | StepRetrying
     | StepLeftProcesses
+    | StepLogCut
     | StepTested
     | StepDecided
     | StepsAdded

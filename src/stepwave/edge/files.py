@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from stepwave.core.events import older_log
 from stepwave.core.reading.parse import MAX_BYTES
 
 STDIN = "-"
@@ -141,15 +142,23 @@ def run_id(now: float) -> str:
 
 
 def tail(path: Path, lines: int, limit: int = 64 * 1024) -> tuple[str, ...]:
-    """The last lines of a file, read from its last `limit` bytes; empty when there is no such file."""
+    """The last lines of a log, read from its last `limit` bytes; empty when there is no such file."""
+    end = _end(path, limit)
+    if len(end) < limit:  # perhaps because it has been turned over
+        end = _end(Path(older_log(str(path))), limit - len(end)) + end
+    if not end:
+        return ()
+    text = end.decode("utf-8", "replace")
+    return tuple(text.replace("\r\n", "\n").removesuffix("\n").split("\n")[-lines:])
+
+
+def _end(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - limit))
-            text = file.read(limit).decode("utf-8", "replace")
+            file.seek(max(0, file.seek(0, os.SEEK_END) - limit))
+            return file.read(limit)
     except OSError:
-        return ()
-    return tuple(text.replace("\r\n", "\n").removesuffix("\n").split("\n")[-lines:])
+        return b""
 
 
 def head_text(path: Path, limit: int = 64 * 1024) -> str | None:

@@ -36,6 +36,7 @@ from stepwave.core.events import (
     StageStarted,
     StepDecided,
     StepLeftProcesses,
+    StepLogCut,
 )
 from stepwave.core.model import CLEAN_UP, FailurePolicy, Scheduling, Stage, StepType
 from stepwave.core.plan import Plan
@@ -339,6 +340,8 @@ class Schedule:
             return  # an answer to an attempt that was given up
         if end.left:
             self._books.events.append(StepLeftProcesses(end.step, end.attempt, end.left))
+        if end.dropped_bytes:
+            self._books.events.append(StepLogCut(end.step, end.attempt, end.dropped_bytes))
         if end.stopped and track.cause:
             outcome, reason = track.cause
         else:

@@ -14,6 +14,7 @@ from stepwave.core.events import (
     StepDecided,
     StepFinished,
     StepLeftProcesses,
+    StepLogCut,
     StepRetrying,
     StepsAdded,
     StepStarted,
@@ -24,7 +25,7 @@ from stepwave.core.events import (
 from stepwave.core.telling.endings import decision_words, ending
 from stepwave.core.telling.style import make_style
 from stepwave.core.telling.wording import STAGE_NAMES
-from stepwave.core.text import duration, plural
+from stepwave.core.text import duration, plural, size_of
 
 _style = make_style(color=False, unicode=True)
 _usual = re.compile(r"[A-Za-z0-9_.\[\]-]{1,80}").fullmatch
@@ -68,6 +69,10 @@ def _step_left(event: StepLeftProcesses) -> str:
     return f"left {count} process{'es' * (count != 1)} behind: {'; '.join(map(_word, event.processes[:10]))}"
 
 
+def _step_cut(event: StepLogCut) -> str:
+    return f"the first {size_of(event.dropped_bytes)} of its output are not kept (limits.outputSize)"
+
+
 def _step_tested(event: StepTested) -> str:
     return f"test {_word(event.test)} " + ("passed" if event.passed else f"did not pass: {_word(event.reason or '')}")
 
@@ -78,6 +83,7 @@ _of_step: Mapping[type, Callable[[Any], str]] = {
     StepStopping: lambda event: f"Stopping: {_word(event.reason)}",
     StepRetrying: _step_retrying,
     StepLeftProcesses: _step_left,
+    StepLogCut: _step_cut,
     StepTested: _step_tested,
     StepDecided: lambda event: f"is {decision_words(event, _style)}",
 }

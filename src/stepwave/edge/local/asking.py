@@ -18,7 +18,7 @@ def ask(zygote: Zygote, argv: tuple[str, ...], cwd: str, timeout_s: float) -> tu
     """
     channel = zygote.new_supervisor()
     try:
-        send(channel, ("run", 1, list(argv), [], cwd, {}, None, ("", "-")))
+        send(channel, ("run", 1, list(argv), [], cwd, {}, None, ("", "-", None)))
         poll = select.poll()
         poll.register(channel, select.POLLIN)
         if not poll.poll(timeout_s * 1000):

@@ -1,4 +1,4 @@
-"""What is listened for while a step prints, where the runner asked: the end of it, how much it is, how long nothing.
+"""What is listened for while a step prints, where the runner asked: the end of it, and how long nothing.
 
 Not part of a plain step, which pays nothing for it.
 """
@@ -14,31 +14,23 @@ OVERSLEPT_S = 1.0
 class Ear:
     """Both streams of one attempt, taken together. Times are seconds of a monotonic clock.
 
-    `keep_tail`: remember the end. `idle_s`: how long nothing may come. `most`: how many bytes may come.
+    `keep_tail`: remember the end. `idle_s`: how long nothing may come.
     """
 
-    def __init__(self, keep_tail: bool, idle_s: float | None, most: int | None) -> None:
-        self.over = False
+    def __init__(self, keep_tail: bool, idle_s: float | None) -> None:
         self._keep_tail = keep_tail
         self._tail = bytearray()
-        self._left = most
         self._idle_s = idle_s
         self._news = True  # the beginning counts as something
         self._due: float | None = None
         self._frozen_at: float | None = None
 
-    def take(self, chunk: memoryview) -> memoryview:
-        """What of a chunk is kept; the rest is more than the step may print."""
+    def take(self, chunk: memoryview) -> None:
         self._news = True
-        if self._left is not None:
-            self.over = self.over or len(chunk) > self._left
-            chunk = chunk[: self._left]
-            self._left -= len(chunk)
         if self._keep_tail:
             self._tail += chunk[-TAIL:]
             if len(self._tail) > 2 * TAIL:
                 del self._tail[:-TAIL]
-        return chunk
 
     @property
     def tail(self) -> bytes:

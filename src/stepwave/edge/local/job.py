@@ -9,6 +9,7 @@ import select
 import signal
 import time
 
+from stepwave.edge.local.logfile import LogFile
 from stepwave.edge.local.messages import receive, send
 from stepwave.edge.local.sink import Sink
 from stepwave.edge.local.trees import descendants, describe, freeze, kill_below, signal_each
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 ALONE_S = 0.1  # for what outlives its step by a moment, such as the `tee` of bash's `> >(tee log)`
 LEFT_GRACE_S = 0.2  # for what a step left behind, between SIGTERM and SIGKILL
-FLOOD_GRACE_S = 1.0  # the same, for a step that prints more than it may
 KILL_PATIENCE_S = 10.0  # then a process that cannot be killed (state D, another user's) is named and given up
 
 NULL = 0  # the zygote was started with /dev/null there, and so is everything below it
@@ -57,8 +57,8 @@ class Job:
         cwd: str,
         overlay: dict[str, str | None],
         stdin: tuple[str, Any] | None,
-        logs: tuple[str, str | None],
-        listening: tuple[bool, float | None, int | None, str] | None = None,
+        logs: tuple[str, str | None, int | None],
+        listening: tuple[bool, float | None] | None = None,
     ) -> None:  # the fields of a "run" message
         self.slot = slot
         self.number = number
@@ -71,7 +71,7 @@ class Job:
         self.usage: tuple[float, float, int] | None = None
         self.stopped = False
         self.forced = False
-        self.asked = False  # what it left behind, or a step that prints too much, has been sent SIGTERM
+        self.asked = False  # what it left behind has been sent SIGTERM
         self.gone = False  # the runner is
         self.left: list[str] = []
         self.deadline: float | None = None  # when to be harder with what is still alive
@@ -82,21 +82,18 @@ class Job:
             merged = {**slot.environ, **overlay}
             self.environ = {k: v for k, v in merged.items() if v is not None}
         self.ear: Ear | None = None
-        self.complaint = ""
         if listening is not None:
             from stepwave.edge.local.ear import Ear  # nothing that a plain step should wait for
 
-            keep_tail, idle_s, most, self.complaint = listening
-            self.ear = Ear(keep_tail, idle_s, most)
-        log, apart = logs
+            self.ear = Ear(*listening)
+        log, apart, most = logs
         # Without a log nothing is written: somebody asks for the output alone, which comes back in the report.
-        paths: tuple[str, ...] = (log,) if log else ()
-        if apart and log:
-            paths = (log, apart.removesuffix(".out") + ".err")
-        self.both = Sink(paths, apart is not None, self.ear, slot.mask())
+        names = (log, apart.removesuffix(".out") + ".err", apart) if apart else (log,)
+        self.logs = tuple(LogFile(name, most) for name in names) if log else ()
+        self.both = Sink(self.logs[:2], apart is not None, self.ear, slot.mask())
         self.out = self.both
         if apart:
-            self.out = Sink((log, apart) if log else (), True, self.ear, slot.mask())
+            self.out = Sink(self.logs[::2], True, self.ear, slot.mask())
 
     def run(self) -> bool:
         """True when the slot may serve again."""
@@ -114,6 +111,8 @@ class Job:
         finally:
             for sink in {self.both, self.out}:
                 sink.close()
+            for log in self.logs:
+                log.close()
 
     # starting
 
@@ -193,14 +192,10 @@ class Job:
     def listen(self, ear: Ear) -> float | None:
         """Act on what was heard, or was not; how many milliseconds to wait for more at most."""
         now = time.monotonic()
-        if self.status is not None or self.stopped or ear.over:
+        if self.status is not None or self.stopped:
             ear.hush()
         if ear.is_silent(now):
             self.tell((self.number, "silent"))
-        if ear.over and not (self.asked or self.stopped or self.forced):
-            self.asked = True
-            self.signal_all(signal.SIGTERM)
-            self.deadline, self.give_up = now + FLOOD_GRACE_S, now + FLOOD_GRACE_S + KILL_PATIENCE_S
         until = [at for at in (self.deadline, ear.due) if at is not None]
         return max(0.0, min(until) - now) * 1000 if until else None
 
@@ -216,7 +211,7 @@ class Job:
             if pid == self.pid and self.status is None:
                 self.status = status
                 self.usage = (usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
-        if self.status is not None or self.forced or self.asked:
+        if self.status is not None or self.forced:
             self.see_off()
         return False
 
@@ -263,7 +258,7 @@ class Job:
                 self.stop(message[2])
 
     def stop(self, number: int) -> None:
-        self.stopped = self.stopped or not self.is_flood()  # what is being ended already is not ended by an order
+        self.stopped = True
         if number != signal.SIGKILL:
             self.signal_all(number)
             return
@@ -291,22 +286,20 @@ class Job:
 
     # reporting
 
-    def is_flood(self) -> bool:
-        return self.ear is not None and self.ear.over
-
     def report(self, problem: str | None = None) -> None:
         apart = self.out is not self.both
         message = (
             self.number,
             self.pid,
             self.status,
-            problem or (self.complaint if self.is_flood() else self.both.problem or self.out.problem),
+            problem or self.both.problem or self.out.problem,
             self.stopped,
             tuple(self.left),
             self.usage,
             (bytes(self.out.kept), bytes(self.both.kept)) if apart else None,
             self.both.size + (self.out.size if apart else 0),
             self.out.size if apart else 0,
+            self.logs[0].dropped if self.logs else 0,
         )
         self.tell(message if self.ear is None else (*message, self.ear.tail))
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from stepwave.core.events import Exited, Launch, Order, Signal, Silent, Stop, Usage, stdout_log
 from stepwave.core.model import Limits
-from stepwave.core.text import size_of
 from stepwave.edge.local.messages import receive, receive_alone, send
 from stepwave.edge.local.sink import KEEP
 from stepwave.edge.local.zygote import Zygote
@@ -76,7 +75,7 @@ class LocalLauncher:
             order.cwd,
             {name: value and str(value) for name, value in order.env.items()},  # marshal takes no `Private`
             stdin,
-            (f"{self._folder}/{order.log}", apart),
+            (f"{self._folder}/{order.log}", apart, order.limits.output_bytes),
         )
         listening = _listening(order)
         return message if listening is None else (*message, listening)
@@ -146,7 +145,7 @@ class LocalLauncher:
 
 
 def _exited(launch: Launch, message: tuple[object, ...]) -> Exited:
-    _, pid, status, problem, stopped, left, usage, kept, size, apart, *heard = message
+    _, pid, status, problem, stopped, left, usage, kept, size, apart, dropped, *heard = message
     tail = heard[0] if heard else b""
     code = number = None
     if problem is None and isinstance(status, int):
@@ -170,16 +169,13 @@ def _exited(launch: Launch, message: tuple[object, ...]) -> Exited:
         stdout_bytes=apart if isinstance(apart, int) else 0,
         left=left if isinstance(left, tuple) else (),
         tail=tail.decode("utf-8", "replace") if isinstance(tail, bytes) else "",
+        dropped_bytes=dropped if isinstance(dropped, int) else 0,
     )
 
 
-def _listening(order: Launch) -> tuple[bool, float | None, int | None, str] | None:
+def _listening(order: Launch) -> tuple[bool, float | None] | None:
     """What the supervisor is to listen for: see `ear.py`. None for a plain step."""
-    most = order.limits.output_bytes
-    if not (order.keep_tail or order.idle_s or most is not None):
-        return None
-    complaint = "" if most is None else f"printed more than {size_of(most)} (limits.outputSize)"
-    return order.keep_tail, order.idle_s or None, most, complaint
+    return (order.keep_tail, order.idle_s or None) if order.keep_tail or order.idle_s else None
 
 
 def _text(kept: bytes | None) -> str | None:

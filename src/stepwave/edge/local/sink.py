@@ -15,6 +15,7 @@ TYPE_CHECKING = False  # importing typing would be a third of the start-up
 if TYPE_CHECKING:
     from stepwave.core.masking import Stream
     from stepwave.edge.local.ear import Ear
+    from stepwave.edge.local.logfile import LogFile
 
 KEEP = 1 << 16
 """Bytes of a stream that are handed back where the runner asked for them; one more tells of more."""
@@ -25,18 +26,17 @@ _buffer = bytearray(_LARGE)  # one for all: a supervisor is single-threaded and 
 
 
 class Sink:
-    """One end of a pipe that a step writes to, and the file, or files, that its bytes go to. `mask` takes the secrets
-    out of them, then `ear` hears them.
+    """One end of a pipe that a step writes to, and the logs that its bytes go to. `mask` takes the secrets out of
+    them, then `ear` hears them.
     """
 
-    def __init__(self, paths: tuple[str, ...], keep: bool, ear: Ear | None, mask: Stream | None = None) -> None:
-        self.paths = paths
+    def __init__(self, logs: tuple[LogFile, ...], keep: bool, ear: Ear | None, mask: Stream | None = None) -> None:
+        self.logs = logs
         self.ear = ear
         self.mask = mask
-        self.keep = keep  # then the log is shared with the other stream: appended to
+        self.keep = keep
         self.kept = bytearray()
         self.size = 0
-        self.files: list[int] = []
         self.problem: str | None = None
         # The writing end stays open here: what ends a step is the end of its processes, and a pipe that never comes to
         # its end wakes nobody a moment before them.
@@ -59,7 +59,7 @@ class Sink:
 
     def _hand_on(self, chunk: memoryview) -> None:
         if self.ear is not None:
-            chunk = self.ear.take(chunk)
+            self.ear.take(chunk)
         if chunk and not self.problem:
             try:
                 self._write(chunk)
@@ -77,15 +77,8 @@ class Sink:
             self._hand_on(memoryview(self.mask.finish()))
 
     def _write(self, chunk: memoryview) -> None:
-        if not self.files:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if self.keep else 0)
-            self.files = [os.open(path, flags, 0o600) for path in self.paths]
-            for file in self.files:
-                os.fchmod(file, 0o600)  # whatever the umask, which is the step's
-        for file in self.files:
-            rest = chunk
-            while rest:
-                rest = rest[os.write(file, rest) :]
+        for log in self.logs:
+            log.write(chunk)
         if self.keep:
             self.kept += chunk[: KEEP + 1 - len(self.kept)]
 
@@ -95,5 +88,5 @@ class Sink:
             fcntl.fcntl(self.reader, fcntl.F_SETPIPE_SZ, _LARGE)
 
     def close(self) -> None:
-        for fd in (self.reader, self.writer, *self.files):
-            os.close(fd)
+        os.close(self.reader)
+        os.close(self.writer)

@@ -24,6 +24,7 @@ from stepwave.core.events import (
     StepDecided,
     StepFinished,
     StepLeftProcesses,
+    StepLogCut,
     StepRetrying,
 )
 from stepwave.core.model import Stage
@@ -32,7 +33,7 @@ from stepwave.core.telling.endings import decision_words, ending, mark
 from stepwave.core.telling.progress import Gathering, Progress, Running
 from stepwave.core.telling.style import Role, Span, Style, cells, fit, last_line, pad, pad_left
 from stepwave.core.telling.wording import STAGE_NAMES
-from stepwave.core.text import duration, plural
+from stepwave.core.text import duration, plural, size_of
 from stepwave.edge.screen.stream import silence
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ class Board:
                 names = ", ".join(self._style.word(name, 80) for name in event.processes[:3])
                 count = "1 process" if len(event.processes) == 1 else f"{len(event.processes)} processes"
                 self._announce((self._style.warn, Role.WARN), event.step, f"left {count} behind: {names}")
+            case StepLogCut():
+                size = size_of(event.dropped_bytes)
+                self._announce(
+                    (self._style.warn, Role.WARN), event.step, f"the first {size} of its output are not kept"
+                )
             case StepDecided() if self._answers < _ANSWERS_LIMIT:
                 self._answers += 1
                 self._announce((self._style.arrow, Role.ACCENT), event.step, decision_words(event, self._style))

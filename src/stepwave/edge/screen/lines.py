@@ -26,11 +26,13 @@ from stepwave.core.events import (
     StepDecided,
     StepFinished,
     StepLeftProcesses,
+    StepLogCut,
     StepRetrying,
     StepsAdded,
     StepStarted,
     StepTested,
     WidthChanged,
+    older_log,
 )
 from stepwave.core.model import Dialect, Stage, Step, StepType
 from stepwave.core.plan import Plan
@@ -38,7 +40,7 @@ from stepwave.core.telling.endings import breaker_words, decision_words, ending,
 from stepwave.core.telling.pasting import paste
 from stepwave.core.telling.style import Role, Style
 from stepwave.core.telling.wording import name_of_test
-from stepwave.core.text import duration, plural
+from stepwave.core.text import duration, plural, size_of
 from stepwave.edge.screen.outlet import Outlet
 
 MANY_STEPS = 200
@@ -331,6 +333,9 @@ class Lines:
                 count = len(event.processes)
                 left = "1 process" if count == 1 else f"{count} processes"
                 warn(event.step, f"left {left} behind: {names}{more}")
+            case StepLogCut():
+                size = size_of(event.dropped_bytes)
+                warn(event.step, f"the first {size} of its output are not kept (limits.outputSize)")
             case RunStopping():
                 self._mention(style.warn, Role.WARN, f"Nothing new starts: {style.word(event.reason)}")
             case BreakerOpened():
@@ -379,12 +384,20 @@ class Lines:
 
 def _tail(log: Path) -> tuple[bool, list[str]]:
     """The last lines of a log, and whether there are more; nothing of one that cannot be read."""
+    size, end = _end(log, _TAIL_BYTES)
+    if size < _TAIL_BYTES:  # perhaps because it has been turned over
+        before, older = _end(Path(older_log(str(log))), _TAIL_BYTES - size)
+        size, end = size + before, older + end
+    lines = end.decode("utf-8", "replace").removesuffix("\n").split("\n") if end else []
+    return size > _TAIL_BYTES or len(lines) > TAIL_LINES, lines[-TAIL_LINES:]
+
+
+def _end(log: Path, limit: int) -> tuple[int, bytes]:
+    """How long it is, and its last bytes."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - _TAIL_BYTES, 0))
-            lines = file.read(_TAIL_BYTES).decode("utf-8", "replace").split("\n")
+            file.seek(max(size - limit, 0))
+            return size, file.read(limit)
     except OSError:
-        return False, []
-    lines = lines[:-1] if lines[-1] == "" else lines
-    return size > _TAIL_BYTES or len(lines) > TAIL_LINES, lines[-TAIL_LINES:]
+        return 0, b""
