@@ -24,8 +24,8 @@ def main() -> None:
 def door() -> int:
     """Do what the command line says; the exit code. Never raises."""
     _repair_descriptors()
-    # A run makes many small values and hardly a cycle; the collector would look at all of them again and again.
-    gc.set_threshold(100_000, 50, 50)
+    # What is made until a run begins lives on, and hardly anything of it is a cycle: see `running._settle_down`.
+    gc.disable()
     try:
         if sys.argv[1:] in _asks_version:
             from stepwave import __version__

@@ -1,5 +1,6 @@
 """`stepwave run`: from what was typed to the exit code."""
 
+import gc
 import json
 import os
 from collections.abc import Mapping
@@ -123,6 +124,7 @@ def _run_plan(
     recorded: api.Factory | None = None,
     memory: "LedgerMemory | None" = None,
 ) -> int:
+    _settle_down()
     required = [recorded] if recorded else []
     if asked.events is not None:
         try:
@@ -147,6 +149,13 @@ def _run_plan(
         secrets=secrets,
     )
     return _close(asked, plan, summary)
+
+
+def _settle_down() -> None:
+    """The collector looks for cycles from here on, but never at what has been read and planned."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+    gc.enable()
 
 
 _in_record = (

@@ -1,5 +1,7 @@
 """Keys that mean something in a step of another type only: told, so that none is taken for granted."""
 
+from functools import cache
+
 from stepwave.core.building.fields import Given, Reading, every
 from stepwave.core.building.step import BUILT_IN, Draft
 from stepwave.core.model import Stage
@@ -22,8 +24,21 @@ _of_processes = (
 """What says how a process is run, and run again. Not `timeout`: what takes no time keeps it."""
 
 
+@cache
+def _out_of_place(kind: str) -> frozenset[str]:
+    """All that may have no effect in a step of this type: few steps have any of it."""
+    names = {name for name, owner in _owner.items() if owner != kind} | {"compensation"}
+    if kind in ("noop", "condition"):
+        names.update(_of_processes, ("tests",))
+    elif kind not in ("script", "function"):
+        names.update(_of_commands)
+    return frozenset(names)
+
+
 def tell_ignored(r: Reading, draft: Draft) -> None:
     """Warns of what has no effect in a step of this type. Tests that would never run are an error."""
+    if _out_of_place(draft.kind).isdisjoint(draft.found):
+        return
     said = draft.found["type"].node if "type" in draft.found else None
     if draft.kind == "noop" and not (isinstance(said, Scalar) and said.text == "noop"):
         return  # it is so only for what is wrong with it, which has been told

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from stepwave.core.diagnostics import Diagnostic, error, in_order
-from stepwave.core.reading import document as doc
-from stepwave.core.reading.document import Document, Node, Span, plain
+from stepwave.core.reading.document import Document, plain
+from stepwave.core.reading.pointer import Part, locate
 from stepwave.core.reading.schema_accept import Accept, compile_acceptors
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MAX_SHOWN = 50
 MAX_FOUND = 1000
 """After so many faults nobody looks for more."""
 
-Path = tuple[str | int, ...]
+Path = tuple[Part, ...]
 
 
 def check_schema(document: Document, schema: dict[str, Any], value: object | None = None) -> list[Diagnostic]:
@@ -67,7 +67,7 @@ def _find(
     names = {id(definition): name for name, definition in schema.get("definitions", {}).items()}
     for found in islice(_errors(schema, instance, parts), MAX_FOUND):
         path = tuple(found.absolute_path)
-        node, key = _locate(document.root, path)
+        node, key = locate(document.root, path)
         yield Fault(
             keyword=str(found.validator),
             rule=found.validator_value,
@@ -98,23 +98,6 @@ def _errors(schema: dict[str, Any], instance: Any, parts: Mapping[str, Accept]) 
     make: Any = jsonschema.validators.extend
     validator = make(jsonschema.Draft7Validator, {"$ref": reference})(schema, registry=Registry())
     yield from validator.iter_errors(instance)
-
-
-def _locate(root: Node, path: Path) -> tuple[Node, Span]:
-    """The node at the path, and its key: where to point when something is missing in it or empty."""
-    node, key = root, doc.beginning(root)
-    for part in path:
-        child: Node | None = None
-        if isinstance(node, doc.Mapping) and isinstance(part, str):
-            child = node.entries.get(part)
-            key = node.keys.get(part, key)
-        elif isinstance(node, doc.Sequence) and isinstance(part, int) and part < len(node.items):
-            child = node.items[part]
-            key = doc.beginning(child)
-        if child is None:
-            break
-        node = child
-    return node, key
 
 
 # --- telling --------------------------------------------------------------------------------------
