@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from stepwave.core.plan import Plan
     from stepwave.core.running.memory import Memory
     from stepwave.core.summary import StepResult, Summary
+    from stepwave.edge.callables import Calling, Calls
     from stepwave.edge.ledger.writer import Definitions, Remembering
+    from stepwave.edge.local.launcher import LocalLauncher
     from stepwave.edge.local.zygote import Zygote
     from stepwave.edge.secrets import Fetched
     from stepwave.engine import Inbox, Launcher, Listener
@@ -181,9 +183,11 @@ def run_plan(  # noqa: PLR0913 - see `run`
     memory: "Memory | None" = None,
     zygote: "Zygote | None" = None,
     secrets: "Fetched | None" = None,
+    calls: "Calls | None" = None,
 ) -> "Summary":
     """The last stops of `run`; see there. `memory` knows the successes of earlier runs. `zygote` is one from
-    `start_early`, and closed in the end. `secrets` come from `fetch_secrets`; None: they are fetched here.
+    `start_early`, and closed in the end. `secrets` come from `fetch_secrets`; None: they are fetched here. `calls` are
+    the steps that are functions of this program.
     """
     from stepwave.core.running.prepare import Preparation
     from stepwave.core.running.schedule import Schedule
@@ -218,7 +222,13 @@ def run_plan(  # noqa: PLR0913 - see `run`
         before_pause: list[Callable[[], None]] = []
         after_pause: list[Callable[[], None]] = []
         closing.enter_context(Interrupts(inbox, before_pause, after_pause))
-        launcher = LocalLauncher(inbox, folder, zygote or start_early(environ), masks.forms if masks else ())
+        if zygote is not None:
+            closing.callback(zygote.close)
+
+        def processes() -> "LocalLauncher":
+            return LocalLauncher(inbox, folder, zygote or start_early(environ), masks.forms if masks else ())
+
+        launcher = processes() if calls is None else _calling(calls, processes, inbox, folder)
         closing.callback(launcher.close)
         preparation = Preparation(
             plan,
@@ -265,6 +275,14 @@ def fetch_secrets(
     from stepwave.keyring import fetched
 
     return fetched(workflow, caller_environment() if environ is None else environ, zygote, deselected)
+
+
+def _calling(
+    calls: "Calls", processes: "Callable[[], LocalLauncher]", inbox: "Inbox", folder: Path
+) -> "Calling | LocalLauncher":
+    from stepwave.edge.callables import Calling
+
+    return Calling(calls, processes, inbox, folder)
 
 
 def _sensing(launcher: "Launcher", inbox: "Inbox") -> "Launcher":
@@ -373,11 +391,27 @@ def result_document(summary: "Summary") -> dict[str, Any]:
     from stepwave.core.telling.record import result_document as document
     from stepwave.edge.files import head_text
 
+    summary = summary._replace(steps=_with_logs_of_others(summary))
     outputs: dict[str, str] = {}
     for step in summary.steps:
-        if step.argv:  # a log is made with its first byte: one that is not there is an output of nothing
+        if step.argv or step.stdout_log:  # a log is made with its first byte: without one it is an output of nothing
             outputs[step.id] = (step.stdout_log and head_text(Path(summary.folder) / step.stdout_log)) or ""
     return document(summary, summary.folder, outputs)
+
+
+def _with_logs_of_others(summary: "Summary") -> "tuple[StepResult, ...]":
+    """What a step printed that was not run lies where the run keeps it whose success stands for it."""
+    taken = {step.taken_from for step in summary.steps} - {None}
+    if not taken:
+        return summary.steps
+    from stepwave.edge.ledger.find import reading
+    from stepwave.edge.ledger.logs import logs_of
+
+    with reading([Path(summary.folder).parent.parent]) as ledger:
+        logs = {run: logs_of(ledger, run) for run in taken if ledger and run}
+    none = None, None
+    found = ((step, logs.get(step.taken_from or "", {}).get(step.id, none)) for step in summary.steps)
+    return tuple(s._replace(stdout_log=out, stderr_log=log) if s.taken_from else s for s, (out, log) in found)
 
 
 def log_tail(summary: "Summary", step: "StepResult", lines: int = 20) -> tuple[str, ...]:

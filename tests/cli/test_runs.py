@@ -281,6 +281,10 @@ def test_the_log_of_a_step_that_another_run_stands_for(tmp_path: Path) -> None:
     note = f"stepwave: `a` was not run in {last(tmp_path)}: run {first} stands for it\n"
     assert (ended.code, ended.out, ended.err) == (0, "hello\n", note)
     assert json.loads(stepwave("logs", "a", "--json", cwd=tmp_path).out)["standsFor"] == last(tmp_path)
+    document = json.loads(stepwave("run", "flow.yaml", "--resume", first, "--json", cwd=tmp_path).out)
+    result = document["stepResults"]["a"]
+    assert (result["takenFrom"], Path(result["stderrPath"]).read_text()) == (first, "hello\n")
+    assert (result["stdoutPath"], result["output"]) == (None, None), "its two streams were not kept apart then"
     assert stepwave("prune", "--keep", "1", cwd=tmp_path).code == 0
     ended = stepwave("logs", "a", cwd=tmp_path)
     assert ended.code == 2

@@ -29,7 +29,8 @@ class StepResult(NamedTuple):
     cwd: str = ""
     env: Mapping[str, str | None] = nothing
     stdout_log: str | None = None
-    """Relative to the run's folder, like `stderr_log`; the same file unless stdout was kept apart."""
+    """Relative to the run's folder, like `stderr_log`, or absolute where `taken_from` says whose it is; the same file
+    unless stdout was kept apart."""
     stderr_log: str | None = None
     stage: Stage = Stage.MAIN
     after: str = ""

@@ -103,9 +103,18 @@ class Calling:
             self._call(order, call)
         elif isinstance(order, Stop) and (attempt := self._running.get((order.step, order.attempt))):
             self._stop(attempt, order)
-        elif self._others is not None or isinstance(order, Launch):
-            if self._others is None:
-                self._others = self._make_others()
+        elif self._others is not None:
+            self._others.obey(order)
+        elif isinstance(order, Launch):
+            self._begin_others(order)
+
+    def _begin_others(self, order: Launch) -> None:
+        try:
+            self._others = self._make_others()
+        except OSError as problem:
+            reason = f"no process can be started: {problem.strerror}"
+            self._inbox.put(Exited(order.step, order.attempt, problem=reason))
+        else:
             self._others.obey(order)
 
     def freeze(self) -> None:

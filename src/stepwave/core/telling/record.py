@@ -191,4 +191,6 @@ def _moment(started_at: float, offset_s: float | None) -> str | None:
 
 
 def _path(run_folder: str, log: str | None) -> str | None:
-    return None if log is None else f"{run_folder.rstrip('/')}/{log}"
+    if log is None or log.startswith("/"):  # of the run that stands for the step
+        return log
+    return f"{run_folder.rstrip('/')}/{log}"

@@ -13,7 +13,7 @@ from stepwave.core.events import older_log, stderr_log, stdout_log
 from stepwave.core.text import one_line, plural
 from stepwave.edge.ledger.connect import Ledger
 from stepwave.edge.ledger.reader import Run, run_of, tried
-from stepwave.edge.ledger.view import Standing, State, StepView, Watch
+from stepwave.edge.ledger.view import Standing, State, StepView, Watch, folder_of
 
 _chunk = 1 << 16
 _look_s = 0.1
@@ -109,6 +109,18 @@ def _name(ledger: Ledger, run: Run, one: StepView, attempt: int) -> tuple[str, b
         if before.step == one.id and before.attempt == attempt:
             return before.log or "", before.apart
     return "", False
+
+
+def logs_of(ledger: Ledger, run: str) -> dict[str, tuple[str | None, str | None]]:
+    """Of every step that printed something: the log of its stdout, where that was kept apart, and its log. Absolute."""
+    there = run_of(ledger, run)
+    folder = folder_of(ledger, run)
+    found: dict[str, tuple[str | None, str | None]] = {}
+    for step in Watch(ledger, there).look().values() if there else ():
+        if step.log and step.log_bytes and (folder / step.log).is_file():
+            out = step.stdout if step.stdout_bytes else None
+            found[step.id] = out and str(folder / out), str(folder / step.log)
+    return found
 
 
 def read(log: Log) -> Iterator[bytes]:
