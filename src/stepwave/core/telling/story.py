@@ -1,0 +1,126 @@
+"""A run as it went, from its recorded events: what every picture, report and export is made of.
+
+Times are seconds after the start of the run. Nothing here has been thought up: what is not recorded is None or empty.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+from stepwave.core.events import Outcome, Status, StepDecided, StepTested, Usage
+from stepwave.core.model import Stage
+
+
+class Drawn(NamedTuple):
+    """A step as the plan had it, or as the run brought it forth: what it takes to draw it.
+
+    `line` is where it stands in `file`, 0 where it stands in none. `after`: the step of the file that it came from.
+    `on_true` and `on_false` are the steps that a condition leads to.
+    """
+
+    id: str
+    name: str
+    wave: int
+    needs: tuple[str, ...] = ()
+    resources: tuple[tuple[str, int], ...] = ()
+    stage: Stage = Stage.MAIN
+    file: str = ""
+    line: int = 0
+    after: str = ""
+    on_true: tuple[str, ...] = ()
+    on_false: tuple[str, ...] = ()
+
+
+class Cause(Enum):
+    """What a step waited for."""
+
+    NEED = "need"
+    POOL = "pool"
+    SLOT = "slot"
+    LIMIT = "limit"
+    RETRY = "retry"
+
+
+class Wait(NamedTuple):
+    """From `begin_s` to `end_s` it waited; `name` is the step, the pool or the limit that it waited for.
+
+    NEED: the last of its needs to end. SLOT: so many steps may run at a time. LIMIT: a rate, a step that runs alone, a
+    bound on its wave … RETRY: the delay between two attempts.
+    """
+
+    begin_s: float
+    end_s: float
+    cause: Cause
+    name: str = ""
+
+
+class Attempt(NamedTuple):
+    """`slot` counts from 0: attempts that run at one time have different ones. `log` is relative to the run's folder.
+
+    `end_s` None: it still runs, or was lost with its runner.
+    """
+
+    number: int
+    begin_s: float
+    end_s: float | None
+    slot: int
+    argv: tuple[str, ...] = ()
+    cwd: str = ""
+    reason: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    usage: Usage | None = None
+    log: str = ""
+    log_bytes: int = 0
+
+
+class StepStory(NamedTuple):
+    """`outcome` None: it has none yet, or the run died before. `ready_s`: when its last need had ended."""
+
+    drawn: Drawn
+    outcome: Outcome | None = None
+    reason: str | None = None
+    tolerated: bool = False
+    ready_s: float | None = None
+    ended_s: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    tests: tuple[StepTested, ...] = ()
+    decision: StepDecided | None = None
+    taken_from: str | None = None
+    stopping: str | None = None
+    """Why it was told to stop, where it was."""
+
+
+class PoolStory(NamedTuple):
+    """`levels`: (moment, units held from then on), beginning with (0, 0)."""
+
+    name: str
+    limit: int
+    levels: tuple[tuple[float, int], ...]
+
+
+class Story(NamedTuple):
+    """A whole run. `status` None: it has no recorded end, so it runs (`alive`) or has died.
+
+    `critical_path`: the chain of steps that made it take as long as it did: each of them was what the next one waited
+    for last. `pools` begins with the slots, under the name "". `widths`: (moment, how many may run from then on).
+    """
+
+    run: str
+    workflow: str
+    name: str
+    file: str
+    folder: str
+    started_at: float
+    wall_s: float
+    status: Status | None
+    alive: bool
+    exit_code: int | None
+    reason: str | None
+    max_concurrency: int
+    steps: tuple[StepStory, ...]
+    pools: tuple[PoolStory, ...] = ()
+    widths: tuple[tuple[float, int], ...] = ()
+    critical_path: tuple[str, ...] = ()
+    resumed_from: str | None = None
+    stepwave: str = ""
