@@ -367,18 +367,20 @@ def ledger(
     definitions: "Definitions | None" = None,
     memory: "Remembering | None" = None,
     durable: bool = False,
+    last: bool = False,
 ) -> Factory:
     """The record of the run in the ledger of its state folder: a required listener.
 
     `origin` says how the run was asked for, `definitions` what each step is, for a resume; `memory` tells that too, and
-    what else is to be recorded for later runs. `durable`: what is recorded survives a loss of power. The factory raises
-    OSError when there cannot be a record.
+    what else is to be recorded for later runs. `durable`: what is recorded survives a loss of power. `last`: this
+    process ends with the run, and does not wait for the ledger to be put away. The factory raises OSError when there
+    cannot be a record.
     """
 
     def make(plan: "Plan", folder: Path) -> "Listener":
         from stepwave.edge.ledger.begin import begin_record
 
-        return begin_record(folder, origin, definitions, memory, durable=durable)
+        return begin_record(folder, origin, definitions, memory, durable=durable, last=last)
 
     return make
 

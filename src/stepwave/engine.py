@@ -94,7 +94,7 @@ class Spine:
     """Stamps events and carries them to the listeners.
 
     The first failure of a `courtesy` listener mutes it and is told to `complain`; that of a `required` one raises
-    ListenerFailed. A required one that can `settle` does so at the end of every turn. `mask` takes the secrets out of
+    ListenerFailed. One that can `settle` does so at the end of every turn, the required ones first. `mask` takes the secrets out of
     an event before anybody sees it.
     """
 
@@ -113,6 +113,7 @@ class Spine:
         self._courtesy = tuple(courtesy)
         self._all = (*required, *courtesy)
         self._settling: list[Settling] = [x for x in required if hasattr(x, "settle")]  # type: ignore[misc]
+        self._settling_too: list[Settling] = [x for x in courtesy if hasattr(x, "settle")]  # type: ignore[misc]
         self._complain = complain
         self._began = time.monotonic()
         self._began_at = time.time()
@@ -139,9 +140,12 @@ class Spine:
                 settling.settle()
             except Exception as problem:
                 raise ListenerFailed(f"{type(settling).__name__}: {problem}") from problem
+        for settling in self._settling_too:
+            self._spare(settling, settling.settle)
 
     def _mute(self, listener: Listener, problem: Exception) -> None:
         self._courtesy = tuple(other for other in self._courtesy if other is not listener)
+        self._settling_too = [other for other in self._settling_too if other is not listener]
         self._complain(f"{type(listener).__name__.lower()} is silent from here on: {problem}")
 
     def _spare(self, listener: Listener, act: Callable[[], None]) -> None:

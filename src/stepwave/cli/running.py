@@ -101,7 +101,7 @@ def _run(asked: Asked, again: tuple[str, ...], zygote: "Zygote | None") -> int:
         return _run_plan(asked, plan, left_out, zygote, secrets)
     origin = _origin(asked, loaded.path, variables, earlier.run.id if earlier else None)
     memory = past.memory(plan, origin.file, taken_up, force=asked.force)
-    recorded = api.ledger(origin, memory=memory, durable=asked.durable)
+    recorded = api.ledger(origin, memory=memory, durable=asked.durable, last=True)
     return _run_plan(asked, plan, left_out, zygote, secrets, recorded, memory)
 
 

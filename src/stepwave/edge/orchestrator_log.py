@@ -11,7 +11,7 @@ FILE_NAME = "orchestrator.log"
 
 
 class OrchestratorLog:
-    """Made with the first line; each line is there as soon as it has happened, and survives the end of this process.
+    """Made with the first line; the lines of a turn are there at its end, and survive the end of this process.
 
     A courtesy listener: nothing hangs on it. Its methods raise OSError when it cannot be written.
     """
@@ -23,14 +23,21 @@ class OrchestratorLog:
         self._fd = -1
         self._second = 0
         self._stamp = ""
+        self._lines: list[str] = []
 
     def see(self, entry: Entry) -> None:
         text = sentence(entry.event)
-        if text is None:
+        if text is not None:
+            self._lines.append(f"{self._time(entry.at)} {text}\n")
+
+    def settle(self) -> None:
+        """Write what has been seen."""
+        if not self._lines:
             return
         if self._fd < 0:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.write(self._fd, f"{self._time(entry.at)} {text}\n".encode("utf-8", "backslashreplace"))
+        text, self._lines = "".join(self._lines), []
+        os.write(self._fd, text.encode("utf-8", "backslashreplace"))
 
     def _time(self, at: float) -> str:
         """`2026-01-02T03:04:05.678Z` (ISO 8601)."""
@@ -41,12 +48,13 @@ class OrchestratorLog:
         return f"{self._stamp}.{int(fraction * 1000):03d}Z"
 
     def refresh(self) -> None:
-        """Nothing is held back."""
+        """Nothing to draw."""
 
     def pause(self) -> None:
         """Nothing on a terminal."""
 
     def close(self) -> None:
+        self.settle()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -16,11 +16,12 @@ def begin_record(
     definitions: Definitions | None,
     memory: Remembering | None = None,
     *,
-    durable: bool,
+    durable: bool = False,
+    last: bool = False,
 ) -> LedgerWriter:
     """`folder` is `<state>/runs/<run>`, whose lock this process holds; when LedgerUnusable is raised, it is gone.
 
-    `memory` is bound to the ledger, and asked for the definitions.
+    `memory` is bound to the ledger, and asked for the definitions. `durable`: see `open_ledger`; `last`: LedgerWriter.
     """
     try:
         if not is_held(folder):
@@ -36,4 +37,4 @@ def begin_record(
             (folder / LOCK).unlink()
             folder.rmdir()
         raise
-    return LedgerWriter(ledger, origin or Origin(), definitions, memory)
+    return LedgerWriter(ledger, origin or Origin(), definitions, memory, last=last)

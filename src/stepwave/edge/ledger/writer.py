@@ -66,8 +66,16 @@ _insert_attempt = f"INSERT INTO attempts VALUES ({', '.join('?' * 13)})"
 _insert_events = "INSERT INTO events VALUES (?, ?)"
 
 
+_open_to_the_end: list[Ledger] = []
+"""Closing the last connection moves SQLite's log into the database and waits for the disk, some 10 ms. What is in the
+log is as good; a later run moves it, when there are 4 MB of it."""
+
+
 class LedgerWriter:
-    """A required listener. Its methods may raise LedgerUnusable, the first of them that cannot write."""
+    """A required listener. Its methods may raise LedgerUnusable, the first of them that cannot write.
+
+    `last`: this process ends with the run, and takes the open ledger with it.
+    """
 
     refresh_s: float | None = None
 
@@ -77,7 +85,10 @@ class LedgerWriter:
         origin: Origin,
         definitions: Definitions | None = None,
         memory: Remembering | None = None,
+        *,
+        last: bool = False,
     ) -> None:
+        self._last = last
         self._ledger = ledger
         self._memory = memory
         self._origin = origin
@@ -137,7 +148,10 @@ class LedgerWriter:
                 self.settle()
                 if self._no and not self._ended:
                     self._commit([(_end_run, (self._now_s, "failed", 3, "the runner itself failed", self._no))])
-            self._ledger.close()
+            if self._last and not self._failed:
+                _open_to_the_end.append(self._ledger)
+            else:
+                self._ledger.close()
         except OSError:
             if not self._failed:  # else it has been told
                 raise
