@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test check bench process-matrix soak schema clean
+.PHONY: help run test check bench process-matrix soak docs clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -45,6 +45,10 @@ process-matrix: $(DEV_STAMP) ## look what is left of a step: every shape of a tr
 
 soak: $(DEV_STAMP) ## kill the runner 200 times, resume each time, see that nothing is lost
 	$(BIN)/python benchmarks/soak.py
+
+docs: $(DEV_STAMP) ## write anew what is made from the program: docs/cli.md and docs/board.svg
+	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/picture.py
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

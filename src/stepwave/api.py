@@ -323,17 +323,18 @@ def _complain(sentence: str) -> None:
 # --- listeners -----------------------------------------------------------------------------------------
 
 
-def board(*, color: bool, unicode: bool) -> Factory:
-    """The live board, on standard error, which must be a terminal."""
+def board(*, color: bool, unicode: bool, view: str = "full") -> Factory:
+    """The live board, on standard error, which must be a terminal. `view`: `full`, by wave, or `compact`, by slot."""
 
     def make(plan: "Plan", folder: Path) -> "Listener":
         from rich.console import Console
 
         from stepwave.core.telling.style import make_style
         from stepwave.edge.screen.board import Board
+        from stepwave.edge.screen.sight import View
 
         console = Console(stderr=True, no_color=not color, highlight=False, emoji=False, markup=False)
-        return Board(plan, folder, console, make_style(color=color, unicode=unicode))
+        return Board(plan, folder, console, make_style(color=color, unicode=unicode), View(view))
 
     return make
 

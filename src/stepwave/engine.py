@@ -14,6 +14,9 @@ from typing import Protocol
 from stepwave.core.events import Entry, Event, Order, Signal, Tick
 from stepwave.core.running.schedule import Schedule
 
+LONGEST_S = 86_400.0
+"""Waiting is cut into days: poll(2) counts milliseconds in 32 bits, which is less than a month."""
+
 
 class Listener(Protocol):
     """Is told every event, in order, before the orders that it announces are obeyed. Nobody answers.
@@ -81,7 +84,7 @@ class Inbox:
         if self._ready:
             timeout_s = 0.0
         # Rounded up: waking a fraction of a millisecond early would spin until the alarm is due.
-        timeout_ms = None if timeout_s is None else math.ceil(max(timeout_s, 0.0) * 1000)
+        timeout_ms = None if timeout_s is None else math.ceil(min(max(timeout_s, 0.0), LONGEST_S) * 1000)
         happened, self._ready = self._ready, []
         for fd, _ in self._poll.poll(timeout_ms):
             read = self._readers.get(fd)

@@ -526,7 +526,8 @@ def test_nothing_is_littered(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".stepwave", "flow.yaml", "home", "tmp"]
     assert not list(home.iterdir())
     assert not list(tmp.iterdir())
-    assert sorted(path.name for path in (tmp_path / ".stepwave").iterdir()) == [".gitignore", "ledger.db", "runs"]
+    state = sorted(path.name for path in (tmp_path / ".stepwave").iterdir())
+    assert state == [".gitignore", "ledger.db", "ledger.db-shm", "ledger.db-wal", "runs"]
 
 
 def test_lines_come_as_things_happen(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The statistics of a run: what they come to, and that they cost no look at every pool for every event."""
 
 from stepwave.core.events import Entry
+from stepwave.core.model import Retry
 from stepwave.core.telling.tally import Tally
 from tests.core.world import Acts, World, run, step
 
@@ -24,6 +25,17 @@ def test_what_is_held_and_what_is_waited_for_are_sums_over_time() -> None:
     assert statistics.utilization == {"cpu": (3 * 2 + 1 * 2) / (3 * 4), "disk": 1 / 4, "idle": 0.0}
     assert statistics.peak_utilization == {"cpu": 2 / 3, "disk": 1.0, "idle": 0.0}
     assert statistics.resource_wait_s == {"cpu": 3.0, "disk": 0.0, "idle": 0.0}
+
+
+def test_the_critical_path_takes_its_retries_with_it() -> None:
+    world = run(
+        step("quick"),
+        step("slow"),
+        step("flaky", "quick", retry=Retry(3, delay_s=4.0)),
+        acts={"quick": Acts(1.0), "slow": Acts(9.0), "flaky": [Acts(1.0, 1), Acts(1.0, 1), Acts(1.0)]},
+    )
+    statistics = told(world).summary().statistics
+    assert (statistics.critical_path, statistics.critical_path_s) == (("quick", "flaky"), 1.0 + 1 + 4 + 1 + 4 + 1)
 
 
 class Counted(int):

@@ -42,6 +42,7 @@ from stepwave.core.model import AcceptanceTest, Stage, Step, StepType, Workflow
 from stepwave.core.plan import Plan
 from stepwave.core.telling.style import cells, make_style
 from stepwave.edge.screen.board import Board
+from stepwave.edge.screen.sight import View
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 SHOW, HIDE = "\x1b[?25h", "\x1b[?25l"
@@ -136,13 +137,17 @@ def a_plan(*ids: str, estimate_s: float | None = None) -> Plan:
 
 
 @contextmanager
-def terminal(plan: Plan, folder: Path, width: int = 80, height: int = 24) -> Iterator[Terminal]:
+def terminal(
+    plan: Plan, folder: Path, width: int = 80, height: int = 24, view: View = View.COMPACT
+) -> Iterator[Terminal]:
     master, slave = pty.openpty()
     set_size(slave, width, height)
     times = [0.0]
     with os.fdopen(slave, "w", encoding="utf-8") as stream:
         console = Console(file=stream, force_terminal=True, highlight=False, _environ={"TERM": "xterm-256color"})
-        board = Board(plan, folder, console, make_style(color=True, unicode=True), clock=lambda: times[0])
+        board = Board(
+            plan, folder, console, make_style(color=True, unicode=True), view, share=1.0, clock=lambda: times[0]
+        )
         yield Terminal(board, master, slave, Screen(width or 80), times)
         board.close()
     os.close(master)
@@ -199,6 +204,49 @@ def test_what_a_person_sees_while_a_run_goes_on(tmp_path: Path) -> None:
         assert it.look(it.board.close) == ["✗ [a] Failed (1.0s): exit code 3", "", "", "", "", "", "", ""]
         assert it.screen.at == 1  # the shell's prompt comes right below what stays
         assert it.screen.cursor
+
+
+def test_by_wave_what_happens_is_shown_below_its_wave(tmp_path: Path) -> None:
+    plan = a_plan("a", "b", "c", "d", "e", "f")
+    plan = plan._replace(
+        waves=(("a", "b"), ("c",), ("d",), ("e",), ("f",)), wave_of=dict(zip("abcdef", (0, 0, 1, 2, 3, 4), strict=True))
+    )
+    (tmp_path / "c.log").write_text("linking\n")
+    with terminal(plan, tmp_path, view=View.FULL) as it:
+        it.see(begun(plan), started("a"), started("b"))
+        assert it.look()[2:] == [
+            "  running 2/2 · wave 1/5 · 4 waiting · cpu 2/2",
+            "  wave 1    → 2",
+            "    → a      0s",
+            "    → b      0s",
+            "  waves 2-5  4 waiting",
+        ]
+        it.see(completed("a"), completed("b"), started("c"), StepRetrying("d", 1, 3.0, "exit code 1"))
+        assert it.look()[2:] == [
+            "  running 1/2 · wave 2/5 · 3 waiting · cpu 1/2",
+            "  wave 1    ✓ 2",
+            "  wave 2    → 1",
+            "    → c      0s  linking",
+            "  wave 3    → 1",
+            "    ↻ d  again in 3s: exit code 1",
+            "  waves 4-5  2 waiting",
+        ]
+        it.see(failed("c"), started("d", 2))
+        assert it.look()[4:] == [
+            "  running 1/2 · wave 3/5 · 2 waiting · 1 failed · cpu 1/2",
+            "  waves 1-2  ✓ 2  ✗ 1",
+            "  wave 3    → 1",
+            "    → d      0s  attempt 2",
+            "  waves 4-5  2 waiting",
+            "",
+        ]
+
+
+def test_waves_that_have_no_room_make_way_for_slots(tmp_path: Path) -> None:
+    plan = a_plan("a", "b", "c", "d")
+    with terminal(plan, tmp_path, height=8, view=View.FULL) as it:
+        it.see(begun(plan), started("a"), started("b"))
+        assert it.look()[3:] == ["  → a      0s", "  → b      0s"]
 
 
 def a_growing_plan() -> Plan:
@@ -304,10 +352,11 @@ def test_a_log_is_read_again_when_it_grows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(20, 5), (1, 1), (2, 3), (0, 0), (500, 200), (80, 4)])
-def test_any_size_is_borne(tmp_path: Path, width: int, height: int) -> None:
+@pytest.mark.parametrize("view", View)
+def test_any_size_is_borne(tmp_path: Path, width: int, height: int, view: View) -> None:
     ids = [f"日本-{n}" for n in range(50)]
     plan = a_plan(*ids)
-    with terminal(plan, tmp_path, width, height) as it:
+    with terminal(plan, tmp_path, width, height, view) as it:
         it.see(begun(plan), *map(started, ids[:30]), StepRetrying(ids[30], 1, 1.0, "x" * 300))
         it.see(StepsAdded((NewStep("new", "", ids[0], 1),)), WidthChanged(1, "y" * 300))
         it.see(StageStarted(Stage.FINALLY, (ids[1],)), StepTested(ids[2], 1, "日本" * 50, True))
@@ -469,3 +518,15 @@ def test_many_pools_do_not_hide_what_has_gone_wrong(tmp_path: Path) -> None:
     with terminal(a_plan("a", "b"), tmp_path) as it:
         it.see(begun(a_plan("a", "b"))._replace(pools={f"pool-{n}": 1 for n in range(500)}), failed("a"))
         assert "1 failed" in "".join(it.look())
+
+
+def test_a_costly_frame_puts_the_next_one_off(tmp_path: Path) -> None:
+    plan = a_plan("a", "b")
+    with terminal(plan, tmp_path) as it:
+        it.board._share = 1e-9
+        it.see(begun(plan), started("a"))
+        first = it.look()
+        it.see(started("b"))
+        assert it.look() == first
+        it.times[0] = 1e12
+        assert it.look() != first

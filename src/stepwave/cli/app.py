@@ -55,6 +55,12 @@ class FileFormat(StrEnum):
     JSON = "json"
 
 
+class BoardView(StrEnum):
+    FULL = "full"
+    COMPACT = "compact"
+    NONE = "none"
+
+
 class SchemaName(StrEnum):
     WORKFLOW = "workflow"
     EVENT = "event"
@@ -205,6 +211,9 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Plain lines with commands, waiting times and output.")
     ] = False,
+    board: Annotated[
+        BoardView, typer.Option("--board", help="The live board: by wave, a row for each slot, or plain lines.")
+    ] = BoardView.FULL,
     color: ColorOption = Color.AUTO,
 ) -> None:
     """Run a workflow.
@@ -243,6 +252,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         durable=durable,
         quiet=quiet,
         verbose=verbose,
+        board=board.value,
         color=color.value,
     )
     raise typer.Exit(running.run(asked))

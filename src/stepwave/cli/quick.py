@@ -16,7 +16,7 @@ _fields = {
     "--id": "name",
     "--ws-id": "name",
 }
-_colors = ("auto", "always", "never")
+_choices = {"color": ("auto", "always", "never"), "board": ("full", "compact", "none")}
 
 
 def spelled_out(words: list[str]) -> list[str]:
@@ -51,7 +51,7 @@ def read(words: list[str]) -> Asked | None:
             field = _fields.get(name, "")
         if not _take(given, field, value, rest, word):
             return None
-    if not given.get("file") or given.get("color", "auto") not in _colors:
+    if not given.get("file") or any(given.get(field, all[0]) not in all for field, all in _choices.items()):
         return None
     return Asked(**given)  # type: ignore[arg-type]
 

@@ -55,6 +55,7 @@ class Asked(NamedTuple):
     durable: bool = False
     quiet: bool = False
     verbose: bool = False
+    board: str = "full"
     color: str = "auto"
 
 
@@ -182,8 +183,8 @@ def _origin(asked: Asked, path: str, variables: Mapping[str, Value], resumed_fro
 
 def _display(asked: Asked) -> api.Factory:
     style = terminal.talk_style(asked.color)
-    if terminal.is_terminal() and not asked.verbose and not asked.quiet:
-        return api.board(color=style.color, unicode=style.unicode)
+    if terminal.is_terminal() and asked.board != "none" and not asked.verbose and not asked.quiet:
+        return api.board(color=style.color, unicode=style.unicode, view=asked.board)
     return api.lines(color=style.color, unicode=style.unicode, verbose=asked.verbose, quiet=asked.quiet)
 
 

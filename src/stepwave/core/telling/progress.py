@@ -46,6 +46,31 @@ class Gathering:
     done: int = 0
 
 
+@dataclass(slots=True)
+class Wave:
+    """How many steps it has, and how those have ended that have."""
+
+    total: int = 0
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.total - self.passed - self.failed - self.skipped
+
+
+def together(waves: Iterable[Wave]) -> Wave:
+    """Several waves as if they were one."""
+    whole = Wave()
+    for wave in waves:
+        whole.total += wave.total
+        whole.passed += wave.passed
+        whole.failed += wave.failed
+        whole.skipped += wave.skipped
+    return whole
+
+
 class Progress:
     """Counts every event; asks nothing of the clock."""
 
@@ -60,7 +85,7 @@ class Progress:
         self.narrowed = ""
         self.retrying: dict[str, tuple[float, StepRetrying]] = {}
         self.held: dict[str, int] = {}
-        self.left_in_wave = [len(wave) for wave in plan.waves]
+        self.waves = [Wave(len(wave)) for wave in plan.waves]
         self.slots_used = 0
         self.done = self.failed = self.tolerated = self.skipped = 0
         self.stopping = ""
@@ -126,8 +151,8 @@ class Progress:
             self._steps[step.id] = step
             self.total += 1
             self._without_estimate += 1
-            self.left_in_wave += [0] * (step.wave + 1 - len(self.left_in_wave))
-            self.left_in_wave[step.wave] += 1
+            self.waves += [Wave() for _ in range(step.wave + 1 - len(self.waves))]
+            self.waves[step.wave].total += 1
             if step.after in self.gathering:
                 self.gathering[step.after].parts += 1
 
@@ -169,23 +194,33 @@ class Progress:
             self._ran += event.attempts > 0
             self._ran_s += event.duration_s
         if (known := self._steps.get(event.step)) is not None:
-            self._leave_wave(known)
+            self._leave_wave(known, event)
 
-    def _leave_wave(self, step: NewStep) -> None:
+    def _leave_wave(self, step: NewStep, event: StepFinished) -> None:
         planned = self._plan.steps.get(step.id)
         estimate_s = planned.estimate_s if planned else None
         self._estimate_s -= estimate_s or 0.0
         self._without_estimate -= estimate_s is None
-        if step.wave < len(self.left_in_wave):
-            self.left_in_wave[step.wave] -= 1
+        wave = self.waves[step.wave]
+        if event.outcome in (Outcome.FAILED, Outcome.TIMEOUT):
+            wave.failed += 1
+        elif event.outcome in (Outcome.SKIPPED, Outcome.CANCELLED):
+            wave.skipped += 1
+        else:
+            wave.passed += 1
         if step.after in self.gathering:
             self.gathering[step.after].done += 1
 
+    def wave_of(self, step: str) -> int:
+        """The wave of a step, counted from 0."""
+        known = self._steps.get(step)
+        return known.wave if known else 0
+
     def wave(self) -> int:
         """The first wave that has steps left, counted from 1."""
-        while self._wave < len(self.left_in_wave) - 1 and self.left_in_wave[self._wave] <= 0:
+        while self._wave < len(self.waves) - 1 and self.waves[self._wave].left <= 0:
             self._wave += 1
-        return self._wave + bool(self.left_in_wave)
+        return self._wave + bool(self.waves)
 
     def left_s(self, now: float) -> float | None:
         """A guess at the seconds left: from the estimates where every step left has one, else from the mean so far."""

@@ -68,6 +68,7 @@ class Tally:
         self._now_s = 0.0
         self._finish: RunFinished | None = None
         self._starts: dict[str, tuple[float, StepStarted]] = {}
+        self._first_s: dict[str, float] = {}
         self._ends: dict[str, tuple[float, StepFinished]] = {}
         self._pools = {name: Pool(limit) for name, limit in plan.workflow.pools.items()}
         self._queued: set[str] = set()
@@ -135,6 +136,7 @@ class Tally:
     def _started(self, event: StepStarted) -> None:
         self._unqueue(event.step)
         self._starts[event.step] = (self._now_s, event)
+        self._first_s.setdefault(event.step, self._now_s)
         if event.step in self._wholes:
             return  # its parts run, not the step itself
         self._running.add(event.step)
@@ -243,7 +245,7 @@ class Tally:
             sequential_s=self._sequential_s,
             time_saved_percent=saved_percent(wall_s, self._sequential_s),
             critical_path=path,
-            critical_path_s=sum(self._ends[id][1].duration_s for id in path),
+            critical_path_s=sum(self._ends[id][0] - self._first_s[id] for id in path),
         )
 
     def _critical_path(self) -> tuple[str, ...]:

@@ -25,15 +25,13 @@ from stepwave.core.events import (
     StepFinished,
     StepLeftProcesses,
     StepLogCut,
-    StepRetrying,
 )
-from stepwave.core.model import Stage
 from stepwave.core.plan import Plan
 from stepwave.core.telling.endings import decision_words, ending, mark
-from stepwave.core.telling.progress import Gathering, Progress, Running
-from stepwave.core.telling.style import Role, Span, Style, cells, fit, last_line, pad, pad_left
-from stepwave.core.telling.wording import STAGE_NAMES
-from stepwave.core.text import duration, plural, size_of
+from stepwave.core.telling.progress import Progress
+from stepwave.core.telling.style import Role, Span, Style, cells
+from stepwave.core.text import plural, size_of
+from stepwave.edge.screen.sight import Row, Sight, View
 from stepwave.edge.screen.stream import silence
 
 if TYPE_CHECKING:
@@ -41,16 +39,12 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-Row = list[Span]
-
 _NEWS_LIMIT = 500
 """So many permanent lines; further failures are counted, and told by the closing report."""
 _ANSWERS_LIMIT = 50
 """So many answers of condition steps are permanent lines, too; further ones are in the table at the end."""
 _NEWS_IN_SIGHT = 5
 """So many of the last permanent lines stay visible above a tall board."""
-_POOLS_IN_SIGHT = 10
-_TAIL_BYTES = 4096
 _GONE = (OSError, ValueError, SystemExit)
 """What a terminal that has gone away raises; Rich makes a SystemExit of a broken pipe."""
 
@@ -58,8 +52,9 @@ _GONE = (OSError, ValueError, SystemExit)
 class Board:
     """A listener that keeps a board at the bottom of the terminal of `console`.
 
-    `folder` is the run's: the last line of a running step's output is read from its logs there. `clock` counts
-    seconds; it goes on between events.
+    `folder` is the run's: the last line of a running step's output is read from its logs there. `share` is the
+    part of a processor that drawing may take: after a costly frame the next one is put off. `clock` counts seconds; it
+    goes on between events.
     """
 
     refresh_s: float | None = 0.1
@@ -70,11 +65,13 @@ class Board:
         folder: Path,
         console: Console,
         style: Style,
+        view: View = View.COMPACT,
         *,
+        share: float = 0.04,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._numbers = Progress(plan)
-        self._folder = folder
+        self._sight = Sight(self._numbers, folder, style, view)
         self._console = console
         self._style = style
         self._clock = clock
@@ -82,11 +79,12 @@ class Board:
         self._news: list[Row] = []
         self._news_told = 0
         self._answers = 0
-        self._id_width = 0
         self._live: Live | None = None
         self._echo: list[Any] | None = None
         self._drawn: tuple[list[Row], tuple[int, int]] = ([], (0, 0))
         self._off = False
+        self._share = share
+        self._resting_until = 0.0
 
     def see(self, entry: Entry) -> None:
         """Count the event; what it means for the screen is for `refresh` to show."""
@@ -116,12 +114,14 @@ class Board:
 
     def refresh(self) -> None:
         """Bring the screen up to date. Never raises for what the terminal does."""
-        if self._off:
+        if self._off or self._clock() < self._resting_until:
             return
+        began_s = time.thread_time()
         try:
             self._draw()
         except _GONE:
             self._mute()
+        self._resting_until = self._clock() + (time.thread_time() - began_s) * (1 / self._share - 1)
 
     def pause(self) -> None:
         """Clear the board away and turn the cursor on, as before a stop; the next `refresh` brings it back."""
@@ -150,16 +150,17 @@ class Board:
 
     def _draw(self) -> None:
         width, height = self._measure()
-        rows = self._rows(width - 1, height - 2)
+        now = self._clock() - self._origin
+        rows = self._sight.rows(now, width - 1, height - 2, min(self._news_told, _NEWS_IN_SIGHT))
         if (not self._news and self._drawn == (rows, (width, height))) or not self._takes():
             return
         with self._console:  # one write: a frame is seen whole or not at all
             live = self._started()
             self._mend(width)
             if self._news:
-                self._console.print(_text(self._news, self._style), soft_wrap=True)
+                self._console.print(text_of(self._news, self._style), soft_wrap=True)
                 self._news = []
-            live.update(_text(rows, self._style), refresh=True)
+            live.update(text_of(rows, self._style), refresh=True)
         self._drawn = (rows, (width, height))
 
     def _started(self) -> Live:
@@ -242,110 +243,8 @@ class Board:
         except OSError:
             silence(fd)
 
-    # --- what is on the board
 
-    def _rows(self, width: int, height: int) -> list[Row]:
-        """The whole board in at most `height` rows (one, where there is no room) of at most `width` cells."""
-        now = self._clock() - self._origin
-        head = [self._title(now), self._progress(now, width), self._figures()]
-        in_sight = min(self._news_told, _NEWS_IN_SIGHT)
-        if in_sight and height > 8:
-            head.insert(0, [])  # sets the board off from the permanent lines above it
-        room = max(height - in_sight, min(height, len(head) + 1)) - len(head)
-        rows = [*head, *self._steps(now, width, room)] if room > 0 else head[1 : 1 + max(height, 1)]
-        return [fit(row, width, self._style) for row in rows]
-
-    def _title(self, now: float) -> Row:
-        row: Row = [(f"{self._style.spin} ", Role.ACCENT), (self._style.word(self._numbers.name, 80), Role.STRONG)]
-        row.append((f"  {_whole(now)}", Role.DIM))
-        if self._numbers.stage is not Stage.MAIN:
-            row.append((f"  {STAGE_NAMES[self._numbers.stage]}", Role.ACCENT))
-        if self._numbers.stopping:
-            row.append((f"  stopping: {self._style.word(self._numbers.stopping)}", Role.WARN))
-        return row
-
-    def _progress(self, now: float, width: int) -> Row:
-        numbers = self._numbers
-        left_s = numbers.left_s(now)
-        words = f" {numbers.done}/{numbers.total}  {100 * numbers.done // max(numbers.total, 1)}%"
-        words += f"  ETA ~{_whole(max(left_s, 1.0))}" if left_s is not None else ""
-        size = max(min(40, width - 2 - len(words)), 0)
-        full = size * numbers.done // max(numbers.total, 1)
-        role = Role.FAIL if numbers.failed else Role.OK
-        bar = [(self._style.bar_full * full, role), (self._style.bar_empty * (size - full), Role.DIM)]
-        return [("  ", None), *bar, (words, None)]
-
-    def _figures(self) -> Row:
-        numbers = self._numbers
-        narrow = f" ({self._style.word(numbers.narrowed, 60)})" if numbers.narrowed else ""
-        figures: list[Span] = [(f"running {len(numbers.running)}/{numbers.slots}{narrow}", None)]
-        figures.append((f"wave {numbers.wave()}/{len(numbers.left_in_wave)}", None))
-        figures += [(f"{numbers.waiting} waiting", None)] * bool(numbers.waiting)
-        figures += [(f"{numbers.failed} failed", Role.FAIL)] * bool(numbers.failed)
-        figures += [(f"{numbers.tolerated} tolerated", Role.WARN)] * bool(numbers.tolerated)
-        figures += [(f"{numbers.skipped} skipped", Role.DIM)] * bool(numbers.skipped)
-        pools = list(numbers.pools.items())[:_POOLS_IN_SIGHT]
-        figures += [(f"{self._style.word(pool, 20)} {numbers.held.get(pool, 0)}/{n}", None) for pool, n in pools]
-        between: Span = (f" {self._style.dot} ", Role.DIM)
-        return [("  ", None), *(span for figure in figures for span in (figure, between))][:-1]
-
-    def _steps(self, now: float, width: int, room: int) -> list[Row]:
-        """Running steps, each in the row of its slot where all have room, so that rows stay where they are."""
-        numbers, retrying = self._numbers, list(self._numbers.retrying.items())[:3]
-        in_slots = sorted(numbers.running.items(), key=lambda item: item[1].slot)
-        wholes = [self._whole_of(*item, now) for item in list(numbers.gathering.items())[:3]]
-        if numbers.slots_used + len(retrying) + len(wholes) <= room:
-            rows: list[Row] = [[] for _ in range(numbers.slots_used)]
-            for step, running in self._widened(in_slots, width):
-                rows[running.slot] = self._step(step, running, now)
-            return wholes + rows + [self._retry(*item, now) for item in retrying]
-        hidden = max(len(in_slots) + len(retrying) - room, 0)
-        shown = in_slots[: max(room - bool(hidden), 0)]
-        rows = [self._step(*item, now) for item in self._widened(shown, width)]
-        rows += [self._retry(*item, now) for item in retrying][: max(room - bool(hidden) - len(rows), 0)]
-        count = len(in_slots) - len(shown)
-        return [*rows, [(f"  {self._style.ellipsis} {count} more running", Role.DIM)]] if hidden else rows
-
-    def _widened(self, shown: list[tuple[str, Running]], width: int) -> list[tuple[str, Running]]:
-        """The same steps, once their column is wide enough for them; it never gets narrower again."""
-        needed = max((cells(self._style.word(step, 80)) for step, _ in shown), default=0)
-        self._id_width = min(max(self._id_width, needed), max(width // 3, 8))
-        return shown
-
-    def _step(self, step: str, running: Running, now: float) -> Row:
-        name = pad(self._style.word(step, self._id_width), self._id_width)
-        row: Row = [(f"  {self._style.arrow} ", Role.ACCENT), (name, None)]
-        row.append((pad_left(_whole(now - running.since_s), 8), Role.DIM))
-        if running.attempt > 1:
-            row.append((f"  attempt {running.attempt}", Role.WARN))
-        if running.stopping:
-            return [*row, (f"  stopping: {self._style.word(running.stopping)}", Role.WARN)]
-        if running.tested:
-            row.append((f"  {running.tested}/{self._numbers.tests_of(step)} tests", Role.ACCENT))
-        return [*row, (f"  {self._last_words(running)}", Role.DIM)]
-
-    def _whole_of(self, step: str, whole: Gathering, now: float) -> Row:
-        """A `forEach`, above the steps that it has become."""
-        words = f"  {whole.done}/{whole.parts} steps  {_whole(now - whole.since_s)}"
-        return [(f"  {self._style.spin} ", Role.ACCENT), (self._style.word(step, 40), None), (words, Role.DIM)]
-
-    def _retry(self, step: str, retry: tuple[float, StepRetrying], now: float) -> Row:
-        until_s, event = retry
-        words = f"  again in {_whole(max(until_s - now, 0.0))}: {self._style.word(event.reason)}"
-        return [(f"  {self._style.retry} ", Role.WARN), (self._style.word(step, 40), None), (words, Role.DIM)]
-
-    def _last_words(self, running: Running) -> str:
-        """The last line of the step's output, from its log's end; read again only when the log has changed."""
-        if not running.log:
-            return ""
-        path = self._folder / running.log
-        if (stamp := _stamp(path)) != running.stamp:
-            running.stamp = stamp
-            running.said = self._style.word(last_line(_tail(path)))
-        return running.said
-
-
-def _text(rows: list[Row], style: Style) -> Text:
+def text_of(rows: list[Row], style: Style) -> Text:
     """Rows as one Rich text: never markup, whatever a name looks like."""
     from rich.text import Text
 
@@ -365,28 +264,6 @@ _rich = {
     Role.STRONG: "bold",
     Role.DIM: "dim",
 }
-
-
-def _whole(seconds: float) -> str:
-    """A running clock: no fractions, which would never stand still."""
-    return f"{int(max(seconds, 0.0))}s" if seconds < 60 else duration(int(seconds))
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return (-1,)
-    return status.st_size, status.st_mtime_ns
-
-
-def _tail(path: Path) -> bytes:
-    try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))
-            return file.read(_TAIL_BYTES)
-    except (OSError, ValueError):
-        return b""
 
 
 def _without_echo(stream: IO[str]) -> list[Any] | None:
