@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 import yaml
 
-from stepwave.cli.scaffold import FORMATS, KINDS, SCHEMA, Format, Kind, scaffold
+from stepwave.core.scaffold import FORMATS, KINDS, SCHEMA, Format, Kind, scaffold
 
 Steps = list[dict[str, object]]
 

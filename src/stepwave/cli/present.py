@@ -175,7 +175,7 @@ def completion(shell: str) -> int:
 
 
 def init_config(output: str, *, type: str, format: str | None, force: bool) -> int:
-    from stepwave.cli.scaffold import scaffold
+    from stepwave.core.scaffold import scaffold
 
     format = format or ("json" if output.endswith(".json") else "yaml")
     output = output or f"workflow.{format}"

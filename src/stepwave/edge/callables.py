@@ -200,7 +200,8 @@ class Calling:
 
     def _write(self, name: str, text: str) -> int:
         data = text.encode("utf-8", "backslashreplace")
-        (self._folder / name).write_bytes(data)
+        with open(self._folder / name, "wb", opener=_open_private) as file:
+            file.write(data)
         return len(data)
 
     # --- in the thread of the step ------------------------------------------------------------------
@@ -253,6 +254,10 @@ def _cancel(attempt: Attempt) -> bool:
 
 
 # --- what came of it -------------------------------------------------------------------------------------------------
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _told(result: object) -> str:
