@@ -168,9 +168,16 @@ def _load_folder(path: str, asked: _Asked) -> Loaded:
     return loaded._replace(texts={**texts, **loaded.texts})
 
 
+_worth_a_hint = 5000
+"""So many files and folders are looked at for the help of an error."""
+
+
 def _how_to_list(path: str) -> str | None:
-    below = [one.path for one in list_workflows(path) if one.problem is None]
-    return f"name one of those below it, for example `{below[0]}`" if below else None
+    from stepwave.edge.find import candidates, looks_like_workflow
+
+    likely = (_listed(load(file)) for file in candidates(path, _worth_a_hint) if looks_like_workflow(file))
+    below = next((one.path for one in likely if one.problem is None), None)
+    return f"name one of those below it, for example `{below}`" if below else None
 
 
 def _unreadable(path: str, problem: str) -> Diagnostic:

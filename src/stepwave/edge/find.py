@@ -10,11 +10,18 @@ _deepest = 12
 _beginning = 256 * 1024
 
 
-def candidates(folder: str) -> list[str]:
-    """YAML and JSON files below `folder`, sorted; dot folders, links and dependency folders are not entered."""
-    found = []
+def candidates(folder: str, most: int | None = None) -> list[str]:
+    """YAML and JSON files below `folder`, sorted; dot folders, links and dependency folders are not entered.
+
+    `most`: so many files and folders are looked at, and no more; for a hint, which is not worth a whole disk.
+    """
+    found: list[str] = []
+    looked_at = 0
     base = Path(folder)
     for here, folders, files in os.walk(base):
+        looked_at += 1 + len(files)
+        if most is not None and looked_at > most:
+            break
         depth = len(Path(here).relative_to(base).parts)
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and name not in _skipped and depth < _deepest
