@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, error
 
 if TYPE_CHECKING:
+    from stepwave.core.telling.exporting.reading import Tail
+    from stepwave.core.telling.story import Story
     from stepwave.edge.ledger.logs import Log
     from stepwave.edge.ledger.prune import Old
     from stepwave.edge.ledger.view import RunView, StepView
@@ -72,6 +74,51 @@ def status(run: str | None = None, file: str | None = None) -> "tuple[RunView, t
         watch = Watch(ledger, found)
         steps = watch.steps()
         return watch.view, steps
+
+
+def story(run: str | None = None, file: str | None = None) -> "Story | Diagnostic":
+    """A whole run as it went, or goes at this moment; the latest one where None is given."""
+    from stepwave.edge.ledger.find import find_run, reading
+    from stepwave.edge.ledger.retold import story_of
+
+    with reading(states(file)) as ledger:
+        found = find_run(ledger, run)
+        if isinstance(found, Diagnostic) or ledger is None:
+            return found  # type: ignore[return-value]
+        return story_of(ledger, found)
+
+
+def story_in(folder: Path) -> "Story | None":
+    """The run whose folder this is; None: it is in no ledger."""
+    from stepwave.edge.ledger.find import reading
+    from stepwave.edge.ledger.reader import run_of
+    from stepwave.edge.ledger.retold import story_of
+
+    with reading([folder.parent.parent]) as ledger:
+        found = ledger and run_of(ledger, folder.name)
+        return story_of(ledger, found) if ledger and found else None
+
+
+def tails(story: "Story", *, failed: int = 200, others: int = 0) -> "dict[str, Tail]":
+    """The ends of the logs, by their names: so many lines of the last attempt of a step that did not complete, and of
+    one that did; of many steps fewer, in all at most 16 MiB."""
+    from stepwave.core.telling.exporting.reading import Tail, is_failure
+    from stepwave.edge.files import tail
+
+    room = 16 << 20
+    found: dict[str, Tail] = {}
+    for step in sorted(story.steps, key=lambda step: not is_failure(step)):
+        last = step.attempts[-1] if step.attempts else None
+        wanted = failed if is_failure(step) else others
+        if last is None or not last.log or not wanted or room <= 0:
+            continue
+        limit = min(64 << 10, room)
+        lines = tail(Path(story.folder) / last.log, wanted + 1, limit)
+        if lines:
+            whole = len(lines) <= wanted and last.log_bytes <= limit and not last.dropped_bytes
+            found[last.log] = Tail(lines[-wanted:], whole)
+            room -= sum(map(len, lines))
+    return found
 
 
 def log(

@@ -1,5 +1,6 @@
 """The commands that look at recorded runs. As in `app`: three lines each, and nothing is imported here but typer."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -24,6 +25,26 @@ StateOption = Annotated[
         autocompletion=complete.workflows,
     ),
 ]
+
+
+class CiSystem(StrEnum):
+    AUTO = "auto"
+    NONE = "none"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+
+
+class ExportFormat(StrEnum):
+    PERFETTO = "perfetto"
+    CHROME_TRACE = "chrome-trace"
+    JUNIT = "junit"
+    CSV = "csv"
+    JSON = "json"
+    OTLP_JSON = "otlp-json"
+    SARIF = "sarif"
+    MARKDOWN = "markdown"
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON document.")]
 
 
@@ -100,3 +121,50 @@ def prune(
     from stepwave.cli import history
 
     raise typer.Exit(history.prune(file, keep=keep, older=older, damaged=damaged, dry_run=dry_run, json=json))
+
+
+def export(
+    format: Annotated[ExportFormat, typer.Option("--format", help="What to make of it.")],
+    run: RunArgument = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
+    file: StateOption = None,
+) -> None:
+    """Print a recorded run for another program: traces, test reports, tables, findings, documents."""
+    from stepwave.cli import exporting
+
+    raise typer.Exit(exporting.export(run, file, format=format.value, output=output))
+
+
+def why(
+    step: Annotated[str, typer.Argument(metavar="STEP", help="The id of a step.", autocompletion=complete.run_steps)],
+    run: RunArgument = None,
+    file: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say why a step of a run ran, waited, was skipped, blocked or reused: in sentences, with figures.
+
+    Of a run that is going on it says what the step waits for now.
+    """
+    from stepwave.cli import hindsight
+
+    raise typer.Exit(hindsight.why(step, run, file, color="auto", json=json))
+
+
+def compare(
+    run1: Annotated[str, typer.Argument(metavar="RUN1", help="The run before. As RUN2.", autocompletion=complete.runs)],
+    run2: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN2]",
+            help="Its id or the beginning of it, `latest`, or the name of a workflow. Default: the latest.",
+            autocompletion=complete.runs,
+        ),
+    ] = None,
+    all: Annotated[bool, typer.Option("--all", "-a", help="Every step, also those that are as they were.")] = False,
+    file: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare two runs: what changed in outcome, in time, in waiting, and on the critical path."""
+    from stepwave.cli import hindsight
+
+    raise typer.Exit(hindsight.compare(run1, run2, file, every=all, color="auto", json=json))

@@ -7,7 +7,7 @@ from stepwave.edge.ledger.connect import FILE_NAME, open_ledger, telling, unusab
 from stepwave.edge.ledger.lock import FILE_NAME as LOCK
 from stepwave.edge.ledger.lock import is_held
 from stepwave.edge.ledger.origin import Origin
-from stepwave.edge.ledger.writer import Definitions, LedgerWriter, Remembering
+from stepwave.edge.ledger.writer import Definitions, LedgerWriter, Remembering, Sketching
 
 
 def begin_record(
@@ -15,6 +15,7 @@ def begin_record(
     origin: Origin | None,
     definitions: Definitions | None,
     memory: Remembering | None = None,
+    sketch: Sketching | None = None,
     *,
     durable: bool = False,
     last: bool = False,
@@ -37,4 +38,4 @@ def begin_record(
             (folder / LOCK).unlink()
             folder.rmdir()
         raise
-    return LedgerWriter(ledger, origin or Origin(), definitions, memory, last=last)
+    return LedgerWriter(ledger, origin or Origin(), definitions, memory, sketch, last=last)

@@ -153,7 +153,26 @@ CREATE TABLE seal (key BLOB NOT NULL);
 INSERT INTO seal VALUES (randomblob(32));
 """
 
-VERSIONS: tuple[str, ...] = (_runs + _steps + _attempts + _events + _memory,)
+# What it takes to draw and to tell a run: core/telling/sketch.py. NULL for the runs of version 1.
+_sketches = "ALTER TABLE runs ADD COLUMN sketch BLOB; -- zlib-compressed JSON\n"
+
+# How long steps take and what they use, from all runs; a run that is deleted leaves it: edge/ledger/learning.py.
+_learned = """
+CREATE TABLE learned (
+    flow TEXT NOT NULL,           -- the workflow: absolute path of its file, `#` and its name where that was asked for
+    step TEXT NOT NULL,
+    print TEXT NOT NULL,          -- of its command and inputs; '' where that is not known
+    runs INTEGER NOT NULL,        -- completed ones, as long as the print was the same
+    duration_s REAL NOT NULL,
+    user_s REAL,
+    system_s REAL,
+    peak_rss_bytes INTEGER,
+    learned_at REAL NOT NULL,     -- seconds since the epoch
+    PRIMARY KEY (flow, step)
+) WITHOUT ROWID;
+"""
+
+VERSIONS: tuple[str, ...] = (_runs + _steps + _attempts + _events + _memory, _sketches + _learned)
 """The script that makes version n out of version n - 1; `PRAGMA user_version` tells how many have been applied."""
 
 NEWEST = len(VERSIONS)

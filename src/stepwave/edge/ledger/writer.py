@@ -27,7 +27,9 @@ from stepwave.core.events import (
     StepsAdded,
     StepStarted,
 )
-from stepwave.edge.ledger.connect import Ledger, as_unusable
+from stepwave.core.plan import Learned, Plan
+from stepwave.edge.ledger.connect import Ledger, as_unusable, telling
+from stepwave.edge.ledger.learning import Learning, flow_of
 from stepwave.edge.ledger.origin import Origin, as_text
 from stepwave.edge.ledger.schema import PLACE_BITS
 
@@ -35,6 +37,8 @@ Row = tuple[Any, ...]
 Statement = tuple[str, Row]
 Definitions = Callable[[], Mapping[str, Mapping[str, str]]]
 """What every step is, as {step id: {part: value}}; asked for once, when the run begins."""
+Sketching = Callable[[], dict[str, Any]]
+"""The plan as `core.telling.sketch` writes it down; asked for once, when the run begins."""
 
 
 class Remembering(Protocol):
@@ -58,7 +62,7 @@ Attempt = tuple[float, str, bool]
 
 _insert_run = (
     "INSERT INTO runs (id, workflow, name, file, origin, definitions, resumed_from, version, pid, host, steps,"
-    " started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " started_at, sketch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _end_run = "UPDATE runs SET ended_s = ?, status = ?, exit_code = ?, reason = ? WHERE no = ?"
 _insert_step = f"INSERT INTO steps VALUES ({', '.join('?' * 24)})"
@@ -85,6 +89,7 @@ class LedgerWriter:
         origin: Origin,
         definitions: Definitions | None = None,
         memory: Remembering | None = None,
+        sketch: Sketching | None = None,
         *,
         last: bool = False,
     ) -> None:
@@ -93,6 +98,9 @@ class LedgerWriter:
         self._memory = memory
         self._origin = origin
         self._definitions = definitions
+        self._defined: Mapping[str, Mapping[str, str]] | None = None
+        self._learning: Learning | None = None
+        self._sketch = sketch
         self._no = self._place = 0
         self._now_s = 0.0
         self._failed = self._ended = False
@@ -102,6 +110,26 @@ class LedgerWriter:
         self._decisions: dict[str, str] = {}
         self._added: dict[str, list[str]] = {}
         self._encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+
+    def learned(self, plan: Plan) -> Mapping[str, Learned]:
+        """What earlier runs have shown of the steps that are about to run."""
+        with telling(self._ledger.path):
+            return self._learner(plan.workflow.id).recall(self._ledger.db, plan)
+
+    def _learner(self, workflow: str) -> Learning:
+        if self._learning is None:
+            self._learning = Learning(flow_of(self._origin, workflow), self._prints)
+        return self._learning
+
+    def _prints(self) -> Mapping[str, str]:
+        from stepwave.core.running.fingerprint import print_of
+
+        return {id: print_of(parts) for id, parts in self._define().items()}
+
+    def _define(self) -> Mapping[str, Mapping[str, str]]:
+        if self._defined is None:
+            self._defined = self._definitions() if self._definitions else {}
+        return self._defined
 
     # --- the listener -------------------------------------------------------------------------------
 
@@ -114,6 +142,8 @@ class LedgerWriter:
             event = (*event[:4], {}, *event[5:])  # rule 4 of the schema: no `env`
         elif kind is StepFinished:
             self._rows.append((_insert_step, self._step_row(entry, event)))
+            if self._learning is not None:
+                self._learning.note(event)
             return
         elif kind is not StepQueued:
             self._note(entry, event)
@@ -131,6 +161,8 @@ class LedgerWriter:
                 rows.append((_insert_events, (self._place | turn[0][0], text)))
         if self._memory is not None:
             rows += self._memory.rows()
+        if self._learning is not None and (self._ended or self._learning.is_due):
+            rows += self._learning.rows()
         if rows:
             self._rows = []
             self._commit(rows)
@@ -183,6 +215,8 @@ class LedgerWriter:
         elif isinstance(event, StepsAdded):
             for step in event.steps:
                 self._added.setdefault(step.after, []).append(step.id)
+                if self._learning is not None:
+                    self._learning.join(step.id, step.after)
         elif isinstance(event, RunFinished):
             self._ended = True
             self._rows.append(
@@ -191,11 +225,13 @@ class LedgerWriter:
 
     def _begin(self, entry: Entry, event: RunStarted) -> None:
         origin = self._origin
-        definitions = self._definitions and zlib.compress(json.dumps(self._definitions()).encode(), 1)
+        definitions = _packed(self._define()) if self._definitions else None
+        self._learner(event.workflow)
+        sketch = self._sketch and _packed(_placed(self._sketch()))
         steps = sum(map(len, event.waves))
         row = (
             *(entry.run, event.workflow, event.name, origin.file, as_text(origin), definitions, origin.resumed_from),
-            *(__version__, os.getpid(), os.uname().nodename, steps, entry.at - entry.elapsed_s),
+            *(__version__, os.getpid(), os.uname().nodename, steps, entry.at - entry.elapsed_s, sketch),
         )
         self._commit([(_insert_run, row)])
         (self._no,) = self._ledger.db.execute("SELECT no FROM runs WHERE id = ?", (entry.run,)).fetchone()
@@ -238,6 +274,16 @@ class LedgerWriter:
 
 _never: tuple[None, None, bool] = (None, None, False)
 _unused = (None, None, None)
+
+
+def _packed(document: object) -> bytes:
+    return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 1)
+
+
+def _placed(sketch: dict[str, Any]) -> dict[str, Any]:
+    """The files of a sketch are to be found from everywhere. What is none is the name of a workflow made in Python."""
+    files = [os.path.abspath(path) if os.path.isfile(path) else "" for path in sketch["files"]]  # noqa: PTH100, PTH113
+    return {**sketch, "files": files}
 
 
 def _plain(value: object) -> object:
