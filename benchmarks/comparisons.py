@@ -14,7 +14,9 @@ from pathlib import Path
 from benchmarks import peers
 from benchmarks.graphs import Graph, layered
 from benchmarks.measure import Contender, Samples, race, ratio, take, walls
+from benchmarks.runners import runners
 from benchmarks.table import Table, Verdict, at_least_mb_s, at_most, below_mb, below_s, times, verdicts
+from benchmarks.toolkit import toolkit
 
 WIDTH = 2
 LAYER = 50
@@ -288,6 +290,8 @@ ALL: dict[str, Comparison] = {
     "output": output,
     "masking": masking,
     "reuse": reuse,
+    "runners": runners,
+    "toolkit": toolkit,
 }
 
 

@@ -14,7 +14,7 @@ from benchmarks.measure import Broken, Contender, take
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv-bench"
-PACKAGES = ("ninja", "go-task-bin", "rust-just", "doit")
+PACKAGES = ("ninja", "go-task-bin", "rust-just", "doit", "tqdm")
 STEPWAVE = Path(sys.executable).parent / "stepwave"
 
 

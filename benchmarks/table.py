@@ -134,9 +134,9 @@ def _escape(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def between_marks(page: str, text: str) -> str:
+def between_marks(page: str, text: str, begin: str = BEGIN, end: str = END) -> str:
     """The page with what stands between the two marks replaced. Raises ValueError when they are not there once each."""
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
-        raise ValueError(f"the page needs one line {BEGIN} and one line {END} after it")
-    pattern = re.escape(BEGIN) + ".*?" + re.escape(END)
-    return re.sub(pattern, lambda _: f"{BEGIN}\n\n{text.strip()}\n\n{END}", page, flags=re.DOTALL)
+    if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
+        raise ValueError(f"the page needs one line {begin} and one line {end} after it")
+    pattern = re.escape(begin) + ".*?" + re.escape(end)
+    return re.sub(pattern, lambda _: f"{begin}\n\n{text.strip()}\n\n{end}", page, flags=re.DOTALL)

@@ -2,13 +2,15 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 import yaml
 
-from benchmarks import comparisons, graphs, process_matrix, proof, soak, table
+from benchmarks import comparisons, graphs, process_matrix, proof, soak, table, toolkit
 from benchmarks.graphs import Graph, Step, layered, leaves
 from benchmarks.measure import Contender, Ratio, Sample, race, ratio
 from stepwave import api
@@ -182,6 +184,45 @@ def test_only_what_stands_between_the_marks_is_replaced() -> None:
 def test_the_page_has_the_marks() -> None:
     page = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
     table.between_marks(page.read_text("utf-8"), "")
+    table.between_marks(page.read_text("utf-8"), "", makespan.BEGIN, makespan.END)
+
+
+# --- how near a run comes to the bound -----------------------------------------------------------------------
+
+
+def test_a_trace_becomes_a_graph_that_every_tool_reads() -> None:
+    trace = (traces.Work("a/b c", 1.5, ()), traces.Work("d", 0.25, ("a/b c",)))
+    assert makespan.graph_of(trace) == (Step("t0", ("sleep", "1.500"), ()), Step("t1", ("sleep", "0.250"), ("t0",)))
+
+
+def test_the_tables_of_makespans() -> None:
+    one = makespan.Measured("srasearch", 22, 10.0, 10.5, {"first": 14.0, "second": 10.6, "make": 14.2}, 10.5, 10.4)
+    assert table.as_text(makespan.spans([one])) == (
+        "Makespan / lower bound, 8 at a time\n"
+        "             steps   bound  exact list     make     ninja  stepwave, 1st      2nd  2nd simulated\n"
+        "  srasearch     22  10.0 s     1.050 x  1.420 x  not here        1.400 x  1.060 x  1.040 x\n"
+    )
+    assert [(row[0], row[1], row[5]) for row in makespan.targets([one]).rows] == [
+        ("srasearch: second run / exact list", "1.01 x", "met"),
+        ("srasearch: second run / bound", "1.06 x", "MISSED"),
+        ("srasearch: run and simulation", "1.01 x", "met"),
+    ]
+
+
+def test_a_measurement_from_end_to_end(tmp_path: Path) -> None:
+    trace = tuple(traces.Work(f"w{n}", 0.02, (f"w{n - 3}",) if n > 2 else ()) for n in range(9))
+    found = makespan.measure("small", trace, tmp_path / "small")
+    assert {"first", "second"} <= set(found.walls)
+    assert found.listed_s == pytest.approx(0.06)
+    assert 0 < found.simulated_s <= found.recorded_s < found.walls["second"]
+
+
+def test_a_program_of_the_toolkit_takes_its_own_time(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text(toolkit.WORK)
+    call = "return thread_map(work.increment, range(10))"
+    contender = toolkit._program(tmp_path, "ten items", toolkit.OURS, call, answer="sum(found)")
+    subprocess.run([sys.executable, *contender.argv[1:]], cwd=tmp_path, check=True)
+    assert (tmp_path / "ten-items.took").read_text() == "55"
 
 
 # --- what is left of a step ------------------------------------------------------------------------------

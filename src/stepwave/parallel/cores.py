@@ -1,0 +1,76 @@
+"""How many workers make sense on this machine, for this process."""
+
+import math
+import os
+from pathlib import Path
+
+from stepwave.edge import cgroup
+from stepwave.parallel.checks import at_least_one
+
+MOST_FOR_IO = 32
+SMALL_WORKER_MB = 256
+SHARE_OF_MEMORY = 0.7
+"""The constants of the formula below, which is that of metainformant's core.execution."""
+
+MEMORY_INFO = Path("/proc/meminfo")
+
+
+def cpu_count() -> int:
+    """The CPUs that this process may use: its affinity, and the quota of its control group, rounded up. At least 1."""
+    quota = cgroup.cpu_quota()
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cpus if quota is None else min(cpus, math.ceil(quota)))
+
+
+def resource_aware_workers(
+    *, task_type: str = "io", max_cap: int | None = None, memory_per_worker_mb: float = SMALL_WORKER_MB
+) -> int:
+    """Choose how many workers to use. This is what `max_workers="auto"` means.
+
+    For `task_type="cpu"` one less than there are CPUs; for anything else four per CPU, at most 32. Not more than
+    fit into 70 % of the memory that is available, at `memory_per_worker_mb` (MiB) each; but for work that is not
+    "cpu" and takes at most 256 MiB, not fewer than there are CPUs. At most `max_cap`, at least 1.
+
+    Raises ValueError when `max_cap` is less than 1 or `memory_per_worker_mb` is not greater than 0.
+    """
+    if max_cap is not None:
+        at_least_one("max_cap", max_cap)
+    if not memory_per_worker_mb > 0:
+        raise ValueError(f"memory_per_worker_mb must be greater than 0, not {memory_per_worker_mb}")
+    workers = fitting_workers(cpu_count(), available_mb(), task_type == "cpu", memory_per_worker_mb)
+    return workers if max_cap is None else min(workers, max_cap)
+
+
+def fitting_workers(cpus: int, memory_mb: float | None, is_cpu_bound: bool, per_worker_mb: float) -> int:
+    """The formula, for a machine of so many CPUs and so much available memory (MiB; None: not known)."""
+    workers = max(1, cpus - 1) if is_cpu_bound else min(cpus * 4, MOST_FOR_IO)
+    if memory_mb is not None:
+        workers = min(workers, max(1, int(memory_mb * SHARE_OF_MEMORY / per_worker_mb)))
+    if not is_cpu_bound and per_worker_mb <= SMALL_WORKER_MB:
+        workers = max(workers, cpus)
+    return workers
+
+
+def available_mb() -> float | None:
+    """MiB of memory that can be had without swapping: what the machine has left, or the control group, if that is less.
+
+    None when neither can be read.
+    """
+    found = [amount for amount in (_machine_bytes(), cgroup.memory_left()) if amount is not None]
+    return min(found) / 2**20 if found else None
+
+
+def _machine_bytes(info: Path = MEMORY_INFO) -> int | None:
+    """What psutil would say, without importing it where a file says the same."""
+    try:
+        for line in info.read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    try:
+        import psutil
+
+        return int(psutil.virtual_memory().available)
+    except (ImportError, OSError):
+        return None

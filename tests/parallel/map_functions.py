@@ -1,0 +1,125 @@
+"""Functions for worker processes, which must be able to import them."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def increment(number: int) -> int:
+    return number + 1
+
+
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def fail_at_three(number: int) -> int:
+    if number % 3 == 0:
+        raise KeyError(number)
+    return number
+
+
+def pid(_: object) -> int:
+    return os.getpid()
+
+
+def slow_pid(_: object) -> int:
+    time.sleep(0.02)
+    return os.getpid()
+
+
+def as_told(word: str) -> object:
+    """Ends in the way that the word says; `tests/parallel/test_maps_property.py` has the statuses."""
+    match word.split():
+        case ["value"]:
+            return word
+        case ["raise"]:
+            raise ValueError(word)
+        case ["exit"]:
+            sys.exit(3)
+        case ["cancel"]:
+            raise asyncio.CancelledError
+        case ["_exit"]:
+            os._exit(7)
+        case ["kill"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case ["hang"]:
+            time.sleep(1000)
+        case ["lambda"]:
+            return lambda: word
+        case ["odd"]:
+            raise Odd("a", "b")
+    raise AssertionError(word)
+
+
+class Odd(Exception):  # noqa: N818
+    """Pickle takes it apart and cannot put it together."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one}{two}")
+
+
+class OnlyThere:
+    """An item that can be sent, but not be read."""
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return (_refuse, ())
+
+
+class OnlyHere:
+    """A result that can be sent, but not be read."""
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return (_refuse_unless, (os.getpid(),))
+
+
+def _refuse() -> None:
+    raise LookupError("not in this process")
+
+
+def _refuse_unless(process: int) -> str:
+    if os.getpid() != process:
+        raise LookupError("not in this process")
+    return "read"
+
+
+def give_only_here(number: int) -> object:
+    return OnlyHere() if number == 1 else number
+
+
+def zeros(size: int) -> bytes:
+    return bytes(size)
+
+
+def address_space(_: object) -> tuple[int, int]:
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)
+
+
+def too_much(size: int) -> int:
+    return len(bytearray(size))
+
+
+def note(folder: str) -> None:
+    """A file for each call."""
+    (Path(folder) / f"{os.getpid()}-{time.monotonic_ns()}").touch()
+
+
+def spawn_and_hang(pid_file: str) -> None:
+    child = subprocess.Popen(["/bin/sleep", "1000"])
+    file = Path(pid_file)
+    file.with_suffix(".new").write_text(f"{os.getpid()} {child.pid}")
+    file.with_suffix(".new").rename(file)
+    child.wait()
+
+
+def note_or_die(folder: str) -> None:
+    if not folder:
+        os.kill(os.getpid(), signal.SIGKILL)
+    note(folder)
