@@ -39,6 +39,16 @@ def door() -> int:
             words = quick.spelled_out(words)
             if (asked := quick.read(words)) is not None:
                 return running.run(asked)
+        if words[:1] == ["find-symbol"] and "_STEPWAVE_COMPLETE" not in os.environ:
+            from stepwave.cli import finding
+
+            if (wanted := finding.read(words)) is not None:
+                gc.disable()
+                return finding.run(wanted)
+        if words[:1] == ["graph"] and "_STEPWAVE_COMPLETE" not in os.environ:
+            from stepwave.cli import quick
+
+            words = quick.spelled_out(words)
         from stepwave.cli.app import app
 
         app(words, prog_name="stepwave")
