@@ -1,0 +1,9 @@
+def called():
+    pass
+
+
+def apply(function):
+    function()
+
+
+apply(called)

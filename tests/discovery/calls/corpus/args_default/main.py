@@ -1,0 +1,14 @@
+def standard():
+    pass
+
+
+def other():
+    pass
+
+
+def apply(function=standard):
+    function()
+
+
+apply()
+apply(other)

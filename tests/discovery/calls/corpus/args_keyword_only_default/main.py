@@ -1,0 +1,14 @@
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+def run(*, f=one, g=two):
+    f()
+    g()
+
+
+run(g=one)

@@ -1,0 +1,13 @@
+def last():
+    pass
+
+
+def middle(function):
+    function()
+
+
+def first(function, inner):
+    function(inner)
+
+
+first(middle, last)

@@ -1,0 +1,14 @@
+def given():
+    pass
+
+
+def taken():
+    pass
+
+
+def apply(function):
+    function = taken
+    function()
+
+
+apply(given)

@@ -1,0 +1,14 @@
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+def take(first, second):
+    second()
+
+
+pair = [one, two]
+take(*pair)

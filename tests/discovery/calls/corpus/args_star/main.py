@@ -1,0 +1,14 @@
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+def every(*functions):
+    for function in functions:
+        function()
+
+
+every(one, two)

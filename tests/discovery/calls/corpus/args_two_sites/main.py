@@ -1,0 +1,14 @@
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+def apply(function):
+    return function
+
+
+apply(one)()
+apply(two)

@@ -1,0 +1,11 @@
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+functions = [one]
+functions += [two]
+functions[1]()

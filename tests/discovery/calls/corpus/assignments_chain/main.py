@@ -1,0 +1,7 @@
+def one():
+    pass
+
+
+a = b = one
+a()
+b()

@@ -1,0 +1,6 @@
+def one():
+    pass
+
+
+if chosen := one:
+    chosen()

@@ -1,0 +1,17 @@
+import asyncio
+
+
+async def one():
+    return two
+
+
+def two():
+    pass
+
+
+async def main():
+    f = await one()
+    f()
+
+
+asyncio.run(main())

@@ -1,0 +1,6 @@
+class Flag:
+    def __bool__(self):
+        return False
+
+
+any([Flag()])

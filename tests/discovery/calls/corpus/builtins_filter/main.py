@@ -1,0 +1,5 @@
+def keep(value):
+    return True
+
+
+print(list(filter(keep, [1, 2])))

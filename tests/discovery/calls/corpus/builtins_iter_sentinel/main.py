@@ -1,0 +1,6 @@
+def read():
+    return 0
+
+
+for _ in iter(read, 0):
+    pass

@@ -1,0 +1,5 @@
+def each(value):
+    return value
+
+
+list(map(each, [1, 2]))

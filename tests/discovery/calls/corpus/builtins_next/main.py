@@ -1,0 +1,10 @@
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+it = iter([one, two])
+next(it)()

@@ -1,0 +1,9 @@
+def one(self):
+    pass
+
+
+class Thing:
+    run = one
+
+
+Thing().run()

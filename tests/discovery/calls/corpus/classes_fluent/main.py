@@ -1,0 +1,9 @@
+class Builder:
+    def first(self):
+        return self
+
+    def second(self):
+        return self
+
+
+Builder().first().second().first()

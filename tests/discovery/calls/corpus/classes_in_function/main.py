@@ -1,0 +1,9 @@
+def make():
+    class Local:
+        def run(self):
+            pass
+
+    return Local
+
+
+make()().run()

@@ -1,0 +1,10 @@
+class Thing:
+    def run(self):
+        self.step()
+
+    def step(self):
+        pass
+
+
+thing = Thing()
+thing.run()

@@ -1,0 +1,11 @@
+class Thing:
+    def run(self):
+        pass
+
+
+def other(self):
+    pass
+
+
+Thing.run = other
+Thing().run()

@@ -1,0 +1,6 @@
+def run(self):
+    pass
+
+
+Made = type("Made", (), {"run": run})
+Made().run()

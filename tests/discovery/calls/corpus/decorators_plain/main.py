@@ -1,0 +1,13 @@
+def deco(function):
+    def inner():
+        return function()
+
+    return inner
+
+
+@deco
+def work():
+    pass
+
+
+work()

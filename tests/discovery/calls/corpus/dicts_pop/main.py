@@ -1,0 +1,7 @@
+def one():
+    pass
+
+
+table = {"a": one}
+table.pop("a")()
+table.setdefault("b", one)()

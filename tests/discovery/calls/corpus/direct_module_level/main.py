@@ -1,0 +1,13 @@
+def one():
+    two()
+
+
+def two():
+    three()
+
+
+def three():
+    pass
+
+
+one()

@@ -1,0 +1,8 @@
+def run():
+    def run():
+        pass
+
+    run()
+
+
+run()

@@ -1,0 +1,13 @@
+def helper():
+    pass
+
+
+def work():
+    def helper():
+        pass
+
+    helper()
+
+
+work()
+helper()

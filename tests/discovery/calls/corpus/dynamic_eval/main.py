@@ -1,0 +1,9 @@
+def one():
+    return two
+
+
+def two():
+    pass
+
+
+eval("one()")()

@@ -1,0 +1,14 @@
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+f = one
+try:
+    f = two
+    int("x")
+except ValueError:
+    f()

@@ -1,0 +1,16 @@
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+def work():
+    try:
+        return one
+    finally:
+        two()
+
+
+work()()

@@ -1,0 +1,10 @@
+import os
+from os.path import join as glue
+
+
+def one():
+    os.getcwd()
+    glue("a", "b")
+
+
+one()

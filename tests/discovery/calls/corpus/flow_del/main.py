@@ -1,0 +1,9 @@
+def one():
+    pass
+
+
+f = one
+f()
+del f
+f = print
+f()

@@ -1,0 +1,10 @@
+def standard():
+    pass
+
+
+def run(callback=None):
+    callback = callback or standard
+    callback()
+
+
+run()

@@ -1,0 +1,11 @@
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+f = one
+f()
+f = two

@@ -1,0 +1,15 @@
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+def run():
+    current()
+
+
+current = one
+run()
+current = two

@@ -1,0 +1,20 @@
+def work():
+    early()
+
+
+def early():
+    pass
+
+
+def late():
+    pass
+
+
+work()
+
+
+def work():
+    late()
+
+
+work()

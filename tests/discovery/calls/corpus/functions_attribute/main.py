@@ -1,0 +1,10 @@
+def one():
+    pass
+
+
+def holder():
+    pass
+
+
+holder.callback = one
+holder.callback()

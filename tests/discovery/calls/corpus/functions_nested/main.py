@@ -1,0 +1,12 @@
+def outer():
+    def inner():
+        helper()
+
+    inner()
+
+
+def helper():
+    pass
+
+
+outer()

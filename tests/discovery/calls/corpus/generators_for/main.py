@@ -1,0 +1,15 @@
+def source():
+    yield one
+    yield two
+
+
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+for f in source():
+    f()

@@ -1,0 +1,9 @@
+def source():
+    yield one
+
+
+def one():
+    pass
+
+
+next(source())()

@@ -1,0 +1,5 @@
+from .second import go as _go
+
+
+def run():
+    _go()

@@ -1,0 +1,9 @@
+import second
+
+
+def start():
+    second.middle()
+
+
+def end():
+    pass

@@ -1,0 +1,6 @@
+registry = []
+
+
+class Plugin:
+    def __init_subclass__(cls):
+        registry.append(cls)

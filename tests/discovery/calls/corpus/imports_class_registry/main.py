@@ -1,0 +1,5 @@
+import plugins
+from base import registry
+
+for cls in registry:
+    cls().run()

@@ -1,0 +1,3 @@
+from other import work as renamed
+
+renamed()

@@ -1,0 +1,7 @@
+def run():
+    from other import work
+
+    work()
+
+
+run()

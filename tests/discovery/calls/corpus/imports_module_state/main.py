@@ -1,0 +1,6 @@
+import state
+from other import change
+
+state.current()
+change()
+state.current()

@@ -1,0 +1,5 @@
+import state
+
+
+def change():
+    state.current = state.two

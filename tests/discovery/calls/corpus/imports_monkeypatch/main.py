@@ -1,0 +1,9 @@
+import other
+
+
+def mine():
+    pass
+
+
+other.helper = mine
+other.work()

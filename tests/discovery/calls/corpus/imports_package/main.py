@@ -1,0 +1,4 @@
+import package.inner
+
+package.inner.work()
+package.start()

@@ -1,0 +1,5 @@
+from . import sibling
+
+
+def work():
+    sibling.help_()

@@ -1,0 +1,1 @@
+from maker import Tool

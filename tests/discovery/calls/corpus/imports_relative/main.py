@@ -1,0 +1,3 @@
+from package.sub.deep import work
+
+work()

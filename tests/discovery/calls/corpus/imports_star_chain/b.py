@@ -1,0 +1,5 @@
+from c import Tool
+
+
+def start():
+    pass

@@ -1,0 +1,9 @@
+def apply(f):
+    f()
+
+
+def one():
+    pass
+
+
+apply(lambda: one())

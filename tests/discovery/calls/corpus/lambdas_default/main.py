@@ -1,0 +1,6 @@
+def one():
+    pass
+
+
+f = lambda g=one: g()
+f()

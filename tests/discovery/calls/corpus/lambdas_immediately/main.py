@@ -1,0 +1,5 @@
+def one():
+    pass
+
+
+(lambda f: f())(one)

@@ -1,0 +1,8 @@
+def make():
+    def helper():
+        pass
+
+    return lambda: helper()
+
+
+make()()

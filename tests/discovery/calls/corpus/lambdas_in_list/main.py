@@ -1,0 +1,6 @@
+def one():
+    pass
+
+
+table = [lambda: one(), lambda: None]
+table[1]()

@@ -1,0 +1,12 @@
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+functions = []
+functions.append(one)
+functions.append(two)
+functions[1]()

@@ -1,0 +1,15 @@
+class A:
+    def run(self):
+        pass
+
+
+class B:
+    def run(self):
+        pass
+
+
+class C(A, B):
+    pass
+
+
+C().run()

@@ -1,0 +1,13 @@
+def one():
+    pass
+
+
+def first():
+    return second()
+
+
+def second():
+    return one
+
+
+first()()

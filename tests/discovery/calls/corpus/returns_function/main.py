@@ -1,0 +1,9 @@
+def make():
+    return one
+
+
+def one():
+    pass
+
+
+make()()

@@ -1,0 +1,14 @@
+def make():
+    return one, two
+
+
+def one():
+    pass
+
+
+def two():
+    pass
+
+
+f, g = make()
+g()
