@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test check bench process-matrix soak docs clean
+.PHONY: help run test check browser bench bench-discovery bench-makespan process-matrix soak docs clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -37,8 +37,18 @@ check: $(DEV_STAMP) ## the quick half of `make test`: format, lint, types, the h
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_house.py tests/core
 
+browser: $(DEV_STAMP) ## the page of a run in a real browser; pictures in build/screenshots
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'
+	STEPWAVE_SCREENSHOTS=build/screenshots $(BIN)/python -m pytest tests/browser
+
 bench: $(DEV_STAMP) ## measure against make, ninja and other runners
 	$(BIN)/python benchmarks/run.py
+
+bench-discovery: $(DEV_STAMP) ## measure how fast and how well code is read
+	$(BIN)/python benchmarks/discovery.py
+
+bench-makespan: $(DEV_STAMP) ## how near a run comes to the time that no schedule beats, on real task graphs
+	$(BIN)/python benchmarks/makespan.py
 
 process-matrix: $(DEV_STAMP) ## look what is left of a step: every shape of a tree, every way to die
 	$(BIN)/python benchmarks/process_matrix.py

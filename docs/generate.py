@@ -42,9 +42,12 @@ def _help(command: Any) -> str:
 
 
 def _command(name: str, command: Any) -> Iterator[str]:
+    if hasattr(command, "commands"):
+        yield from _group(name, command)
+        return
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option"]
-    yield f"## stepwave {name}"
+    yield f"{'###' if ' ' in name else '##'} stepwave {name}"
     yield ""
     yield "```text"
     yield " ".join(["stepwave", name, "[OPTIONS]", *(_argument(p) for p in arguments)])
@@ -56,6 +59,16 @@ def _command(name: str, command: Any) -> Iterator[str]:
         yield from _table("Argument", [(f"`{_argument(p)}`", _about(p)) for p in arguments])
     if options:
         yield from _table("Option", [(_option(p), _about(p)) for p in options])
+
+
+def _group(name: str, group: Any) -> Iterator[str]:
+    """A command that only holds others."""
+    yield f"## stepwave {name}"
+    yield ""
+    yield _help(group)
+    yield ""
+    for inner, command in group.commands.items():
+        yield from _command(f"{name} {inner}", command)
 
 
 def _options_of_all(root: Any) -> Iterator[str]:

@@ -170,7 +170,11 @@ EXAMPLES = [block for block in DIAGNOSTICS if "triggers" in block.words]
 NO_CODES = {
     "dry-run", "site-packages", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be",
     "fan-out",  # the type of a step
+    "chrome-trace", "otlp-json",  # forms of a run
+    "critical-path",  # an order of steps
+    "find-symbol", "not-read", "positional-only", "keyword-only", "var-positional", "var-keyword",  # of the code reader
     "failed-outputs",  # a folder
+    "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge",  # programs
     "not-here",  # takes two machines
     "too-long",  # in case the schema should one day limit a text that is not an id
 }  # fmt: skip

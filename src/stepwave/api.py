@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepwave.core.diagnostics import Diagnostic, Severity, has_errors
 from stepwave.core.model import Workflow
+from stepwave.listeners import Factory, board, event_file, ledger, lines
 from stepwave.loading import (
     Listed,
     Loaded,
@@ -28,19 +29,20 @@ from stepwave.loading import (
 )
 
 if TYPE_CHECKING:
+    from stepwave.core.events import Measured
     from stepwave.core.language.scope import Files
-    from stepwave.core.origin import Origin
+    from stepwave.core.masked import Masks
     from stepwave.core.plan import Plan
     from stepwave.core.running.memory import Memory
     from stepwave.core.summary import StepResult, Summary
     from stepwave.edge.callables import Calling, Calls
-    from stepwave.edge.ledger.writer import Definitions, Remembering
     from stepwave.edge.local.launcher import LocalLauncher
     from stepwave.edge.local.zygote import Zygote
     from stepwave.edge.secrets import Fetched
     from stepwave.engine import Inbox, Launcher, Listener
 
 __all__ = [
+    "Factory",
     "Listed",
     "Loaded",
     "board",
@@ -111,10 +113,6 @@ def start_early(environ: Mapping[str, str] | None = None) -> "Zygote":
     from stepwave.edge.local.zygote import Zygote
 
     return Zygote(caller_environment() if environ is None else environ)
-
-
-Factory = Callable[["Plan", Path], "Listener"]
-"""Makes a listener for a run, once its plan and its folder are known."""
 
 
 def run(  # noqa: PLR0913 - a run has as many parameters as options
@@ -196,7 +194,6 @@ def run_plan(  # noqa: PLR0913 - see `run`
     from stepwave.edge.files import make_run_folder, run_id
     from stepwave.edge.interrupts import Interrupts
     from stepwave.edge.ledger.lock import hold
-    from stepwave.edge.local.launcher import LocalLauncher
     from stepwave.edge.orchestrator_log import OrchestratorLog
     from stepwave.engine import Inbox, Spine, drive
 
@@ -226,10 +223,13 @@ def run_plan(  # noqa: PLR0913 - see `run`
             closing.callback(zygote.close)
 
         def processes() -> "LocalLauncher":
-            return LocalLauncher(inbox, folder, zygote or start_early(environ), masks.forms if masks else ())
+            return _processes(inbox, folder, zygote or start_early(environ), masks, environ)
 
         launcher = processes() if calls is None else _calling(calls, processes, inbox, folder)
         closing.callback(launcher.close)
+        recorders = [make(plan, folder) for make in required]
+        plan = _informed(plan, recorders)
+        measured = _measured(plan)
         preparation = Preparation(
             plan,
             environ=environ,
@@ -249,15 +249,17 @@ def run_plan(  # noqa: PLR0913 - see `run`
             skip_agents=skip_agents,
             cpus=cpu_count() if plan.workflow.adaptive else 1,
             memory=memory,
+            measured=measured,
         )
         tally = Tally(plan)
-        needed = [tally, *(make(plan, folder) for make in required)]
+        needed = [tally, *recorders]
         listeners = [OrchestratorLog(folder), *(make(plan, folder) for make in courtesy)]
         spine = Spine(run, needed, listeners, _complain, masks.event if masks else None)
         closing.callback(spine.close)
         before_pause += [spine.pause, launcher.freeze]
         after_pause += [launcher.thaw]
-        drive(schedule, _sensing(launcher, inbox) if plan.workflow.adaptive else launcher, inbox, spine)
+        senses = plan.workflow.adaptive or measured is not None
+        drive(schedule, _sensing(launcher, inbox) if senses else launcher, inbox, spine)
     return tally.summary()._replace(folder=str(folder))
 
 
@@ -275,6 +277,43 @@ def fetch_secrets(
     from stepwave.keyring import fetched
 
     return fetched(workflow, caller_environment() if environ is None else environ, zygote, deselected)
+
+
+def _informed(plan: "Plan", listeners: Sequence["Listener"]) -> "Plan":
+    """With what they know of earlier runs of its steps; of one step alone nothing hangs on that."""
+    if len(plan.steps) < 2:
+        return plan
+    from stepwave.core.running.graph import informed
+
+    for listener in listeners:
+        if hasattr(listener, "learned"):
+            plan = informed(plan, listener.learned(plan))
+    return plan
+
+
+def _processes(
+    inbox: "Inbox", folder: Path, zygote: "Zygote", masks: "Masks | None", environ: Mapping[str, str]
+) -> "LocalLauncher":
+    """What makes processes of steps; each is told that it belongs to the trace of the run, or of its caller."""
+    from stepwave.core.tracing import VARIABLE, trace_of
+    from stepwave.edge.local.launcher import LocalLauncher
+
+    trace = trace_of(folder.name, environ.get(VARIABLE))
+    return LocalLauncher(inbox, folder, zygote, masks.forms if masks else (), trace)
+
+
+def _measured(plan: "Plan") -> "Measured | None":
+    """What the machine has before the run, where steps may have to wait for memory."""
+    limited = any(step.limits.memory_bytes for step in plan.steps.values())
+    if not plan.learned and not limited and plan.workflow.min_free_bytes is None:
+        return None
+    from stepwave.core.running.needs import minds_memory
+
+    if not minds_memory(plan):
+        return None
+    from stepwave.edge.sensor import measure
+
+    return measure()
 
 
 def _calling(
@@ -318,72 +357,6 @@ def _refused(path: str, findings: tuple[Diagnostic, ...]) -> "Summary":
 
 def _complain(sentence: str) -> None:
     print(f"stepwave: {sentence}", file=sys.stderr)  # noqa: T201
-
-
-# --- listeners -----------------------------------------------------------------------------------------
-
-
-def board(*, color: bool, unicode: bool, view: str = "full") -> Factory:
-    """The live board, on standard error, which must be a terminal. `view`: `full`, by wave, or `compact`, by slot."""
-
-    def make(plan: "Plan", folder: Path) -> "Listener":
-        from rich.console import Console
-
-        from stepwave.core.telling.style import make_style
-        from stepwave.edge.screen.board import Board
-        from stepwave.edge.screen.sight import View
-
-        console = Console(stderr=True, no_color=not color, highlight=False, emoji=False, markup=False)
-        return Board(plan, folder, console, make_style(color=color, unicode=unicode), View(view))
-
-    return make
-
-
-def lines(*, color: bool, unicode: bool, verbose: bool = False, quiet: bool = False) -> Factory:
-    """Plain lines on standard error, in the order in which things happen."""
-
-    def make(plan: "Plan", folder: Path) -> "Listener":
-        from stepwave.core.telling.style import make_style
-        from stepwave.edge.screen.lines import Lines
-
-        return Lines(plan, folder, sys.stderr, make_style(color=color, unicode=unicode), verbose=verbose, quiet=quiet)
-
-    return make
-
-
-def event_file(path: str) -> Factory:
-    """Every event as one line of JSON: schemas/event.schema.json. Raises OSError at once when it cannot be opened.
-
-    A required listener: a full disk ends the run, so that what was asked for is complete or refused.
-    """
-    from stepwave.edge.event_file import EventFile
-
-    listener = EventFile(Path(path))
-    return lambda plan, folder: listener
-
-
-def ledger(
-    origin: "Origin | None" = None,
-    *,
-    definitions: "Definitions | None" = None,
-    memory: "Remembering | None" = None,
-    durable: bool = False,
-    last: bool = False,
-) -> Factory:
-    """The record of the run in the ledger of its state folder: a required listener.
-
-    `origin` says how the run was asked for, `definitions` what each step is, for a resume; `memory` tells that too, and
-    what else is to be recorded for later runs. `durable`: what is recorded survives a loss of power. `last`: this
-    process ends with the run, and does not wait for the ledger to be put away. The factory raises OSError when there
-    cannot be a record.
-    """
-
-    def make(plan: "Plan", folder: Path) -> "Listener":
-        from stepwave.edge.ledger.begin import begin_record
-
-        return begin_record(folder, origin, definitions, memory, durable=durable, last=last)
-
-    return make
 
 
 # --- Summary → document ----------------------------------------------------------------------------------
@@ -430,7 +403,7 @@ def log_end(summary: "Summary", log: str, lines: int = 20) -> tuple[str, ...]:
 
 
 def schema_text(name: str) -> str:
-    """A published schema: `workflow`, `event` or `result`. Raises FileNotFoundError for any other name."""
+    """A published schema: `workflow`, `event`, `result` or `run`. Raises FileNotFoundError for any other name."""
     from stepwave.edge.files import read_schema
 
     return read_schema(name)

@@ -217,6 +217,29 @@ def memory(plan: "Plan", file: str, taken_up: TakenUp | None = None, *, force: b
     return LedgerMemory(plan, file, continued=taken_up.continued, again=taken_up.again, force=force)
 
 
+# --- how long steps take -----------------------------------------------------------------------------------
+
+
+def known(plan: "Plan", origin: "Origin", environ: Mapping[str, str]) -> "Plan":
+    """The plan with what earlier runs have shown of its steps, as a run of it would have it. May raise
+    LedgerUnusable."""
+    from stepwave.core.running.fingerprint import definitions, print_of
+    from stepwave.core.running.graph import informed
+    from stepwave.edge.ledger.find import reading
+    from stepwave.edge.ledger.learning import Learning, flow_of
+    from stepwave.edge.ledger.prints import seal_of
+
+    with reading(_states(plan.workflow.folder, environ)) as ledger:
+        if ledger is None:
+            return plan
+        seal = seal_of(ledger.db)
+
+        def prints() -> dict[str, str]:
+            return {id: print_of(parts) for id, parts in definitions(plan.workflow, seal).items()}
+
+        return informed(plan, Learning(flow_of(origin, plan.workflow.id), prints).recall(ledger.db, plan))
+
+
 # --- why a step would run ----------------------------------------------------------------------------------
 
 

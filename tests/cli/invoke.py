@@ -209,14 +209,15 @@ def run_folders(beside: Path) -> list[Path]:
 
 
 def normal(text: str, folder: Path | None = None) -> str:
-    """Durations as <t>, run ids as <run>, the folder as <here>; columns closed up; no line about time saved."""
+    """Durations as <t>, run ids as <run>, the folder as <here>; columns closed up; no line about time saved, or
+    about the lower bound that only runs of a second have."""
     if folder is not None:
         text = text.replace(str(folder), "<here>")
     text = _run_id.sub("<run>", text)
     text = re.sub(r"pid \d+", "pid <n>", text)
     lines = []
     for line in _time.sub("<t>", text).split("\n"):
-        if "(Sequential would have taken" in line or line.startswith("    queued for"):
+        if "(Sequential would have taken" in line or line.startswith(("    queued for", "  took <t>; lower bound")):
             continue
         beginning = re.match(r" *", line)
         indent = beginning[0] if beginning else ""

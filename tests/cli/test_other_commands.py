@@ -213,7 +213,7 @@ def test_init_config_by_default_and_to_standard_output(tmp_path: Path) -> None:
 # --- schema, version, help -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [[], ["workflow"], ["event"], ["result"]])
+@pytest.mark.parametrize("words", [[], ["workflow"], ["event"], ["result"], ["run"]])
 def test_schema(words: list[str], tmp_path: Path) -> None:
     ended = stepwave("schema", *words, cwd=tmp_path)
     name = words[0] if words else "workflow"
@@ -314,6 +314,9 @@ def test_bash_completes_commands_files_and_steps(tmp_path: Path) -> None:
     assert "--keep-going" in completed(tmp_path, "stepwave", "run", "--k")
     assert completed(tmp_path, "stepwave", "run", "flows/ci.yaml", "--only", "bu") == ["build", "bundle"]
     assert completed(tmp_path, "stepwave", "graph", "--format", "m") == ["mermaid"]
+    assert completed(tmp_path, "stepwave", "run", "flows/ci.yaml", "--order", "f") == ["file"]
+    assert completed(tmp_path, "stepwave", "plan", "fi") == ["first.json", "first.yaml"]
+    assert "latest" in completed(tmp_path, "stepwave", "simulate", "")
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

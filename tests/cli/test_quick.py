@@ -33,11 +33,15 @@ USUAL = [
     ["run", "x.yaml", "--no-parallel", "--only", "a", "--only", "b", "--skip", "c", "--from", "d"],
     ["run", "x.yaml", "--parallel", "--json", "-o", "-", "--events", "-", "--color", "never", "--strict", "--lenient"],
     ["run", "x.yaml", "--tools", "t.yaml", "--skip-agents"],
+    ["run", "x.yaml", "--order", "file"],
+    ["run", "x.yaml", "--min-free-memory", "2GB"],
+    ["run", "--order=shuffle:7", "x.yaml", "--barrier"],
     ["run", "x.yaml", "-n", "-v", "-k", "--fail-fast", "--continue-on-error", "--name", "n", "--vars", "{}"],
     ["run", "streams", "--id", "n"],
     ["run", "--ws-id=n", "streams"],
     ["run", "x.yaml", "--resume=latest", "--no-ledger"],
     ["run", "--resume", "20260131-142503-7f3a9c", "x.yaml", "--force", "--durable"],
+    ["run", "x.yaml", "--junit", "j.xml", "--trace=t.json", "--report", "r.html", "--ci", "github"],
 ]
 
 
@@ -53,7 +57,7 @@ def test_what_is_usual_takes_the_short_way(words: list[str], monkeypatch: pytest
         [], ["validate", "x"], ["run"], ["run", "-h"], ["run", "x", "--help"], ["run", "x", "y"], ["run", "x", "--"],
         ["run", "x", "--nope"], ["run", "x", "-j"], ["run", "x", "--timeout", "--json"], ["run", "x", "--timeout="],
         ["run", "x", "-qv"], ["run", "x", "--json=1"], ["run", "x", "--json="],
-        ["run", "x", "--color", "pink"], ["run", "x", "-j1", "-j2"],
+        ["run", "x", "--color", "pink"], ["run", "x", "--ci", "jenkins"], ["run", "x", "-j1", "-j2"],
         ["run", ""], ["run", "x", "--start", "a"], ["run", "x", "--file", "y"],
     ],
 )  # fmt: skip
@@ -66,6 +70,8 @@ pieces = st.sampled_from(
         "x.yaml", "-", "--", "", "-j", "-j2", "2", "-q", "-qv", "--json", "--json=", "--timeout", "--timeout=",
         "--var", "a=1", "--vars", "--only", "--from", "--from=a", "--skip=", "--name", "--id", "--ws-id=n", "--color",
         "never", "--color=always", "--tools", "--tools=t", "--skip-agents", "--start", "--timeout=3",
+        "--min-free-memory", "--min-free-memory=1GB", "--order", "--order=file", "--order=", "shuffle:1",
+        "--junit", "--junit=j", "--trace", "--trace=-", "--report", "--report=r", "--ci", "--ci=none", "github",
         "--resume", "--resume=latest", "--resume=", "latest", "--force",
         "--parallel", "--no-parallel", "--no-json", "-o", "-oout", "-o=out", "-n", "-k", "--strict", "-x", "--help",
     ]

@@ -301,7 +301,7 @@ def test_the_options_are_those_of_the_run(tmp_path: Path) -> None:
     assert "max_workers=1)" in ended.err and "[d] Skipped: not selected" in ended.err
     failed_once(tmp_path, CHAIN, "--skip", "d")
     assert stepwave("run", "flow.yaml", "--resume", "--skip", "c", "-q", cwd=tmp_path).code == 0
-    assert ran(tmp_path) == ["b", "d"]
+    assert sorted(ran(tmp_path)) == ["b", "d"]
 
 
 def test_a_file_that_was_moved_is_told(tmp_path: Path) -> None:
@@ -362,6 +362,21 @@ def test_the_parts_of_a_list_are_taken_over_one_by_one(tmp_path: Path) -> None:
     assert sorted(failed_once(tmp_path, text)) == ["each[one]", "each[three]", "each[two]", "find"]
     assert stepwave("run", "flow.yaml", "--resume", "-q", cwd=tmp_path).code == 0
     assert ran(tmp_path) == ["each[two]", "after"]
+
+
+def test_a_list_that_has_grown_runs_what_is_new_in_it(tmp_path: Path) -> None:
+    text = f"""
+    name: Grown
+    steps:
+      - id: each
+        forEach: [one, two]
+        run: '{LOG}'
+      - {{id: bad, dependsOn: each, run: 'test ! -e broken'}}
+    """
+    assert sorted(failed_once(tmp_path, text)) == ["each[one]", "each[two]"]
+    flow(tmp_path, text.replace("[one,", "[zero, one,"))
+    assert stepwave("run", "flow.yaml", "--resume", "-q", cwd=tmp_path).code == 0
+    assert ran(tmp_path) == ["each[zero]"]
 
 
 def test_conditions_are_asked_and_cleaning_up_is_done_again(tmp_path: Path) -> None:

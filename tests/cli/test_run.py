@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stepwave.core.tracing import trace_of
 from tests.cli.invoke import Gate, clean_environment, end, flow, normal, run_folders, say, started, stepwave
 
 # --- what is said ------------------------------------------------------------------------------------------
@@ -308,7 +309,9 @@ def test_the_environment_of_a_step(tmp_path: Path) -> None:
     pairs = (tmp_path / "environment").read_bytes().decode().rstrip("\0").split("\0")
     found = dict(pair.split("=", 1) for pair in pairs)
     assert re.fullmatch(r"\d+", found.pop("WORKFLOW_OUTPUT_FIRST_STEP_EXECUTIONTIME"))
-    assert found.pop("WORKFLOW_RUN_ID") == json.loads(ended.out)["runId"]
+    run = json.loads(ended.out)["runId"]
+    assert found.pop("WORKFLOW_RUN_ID") == run
+    assert found.pop("TRACEPARENT") == trace_of(run).parent_of("second", 1)
     for name in (*clean_environment("/"), "PWD", "OLDPWD", "SHLVL", "_"):
         found.pop(name, None)
     assert found == {

@@ -269,6 +269,8 @@ def test_of_a_step_that_prints_much_the_newest_is_kept_and_the_rest_is_told(tmp_
     document = json.loads(stepwave("logs", "a", "--json", cwd=tmp_path).out)
     assert Path(document["olderPath"]).read_text() + Path(document["path"]).read_text() == ended.out
     assert document["bytes"] == len(ended.out)
+    result = json.loads(stepwave("run", "flow.yaml", "--json", cwd=tmp_path).out)["stepResults"]["a"]
+    assert result["output"] == stepwave("logs", "a", "--stdout", cwd=tmp_path).out, "all that is kept of it"
 
 
 def test_the_log_of_a_step_that_another_run_stands_for(tmp_path: Path) -> None:
@@ -524,7 +526,8 @@ def test_a_ledger_that_cannot_be_written_any_more_ends_the_run(tmp_path: Path) -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to mount")
-def test_a_small_disk_that_is_full(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ballast", [90_000, 60_000], ids=["for the ledger", "for what lies beside it"])
+def test_a_small_disk_that_is_full(ballast: int, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(
@@ -533,12 +536,12 @@ def test_a_small_disk_that_is_full(tmp_path: Path) -> None:
         pytest.skip("mount is not permitted here")
     try:
         flow(tmp_path, OK)
-        (disk / "ballast").write_bytes(b"x" * 90_000)
+        (disk / "ballast").write_bytes(b"x" * ballast)
         ended = stepwave("run", "-q", "flow.yaml", cwd=tmp_path, env={"STEPWAVE_STATE_DIR": str(disk)})
     finally:
         subprocess.run(["umount", disk], check=True)
     assert ended.code == 3
-    assert re.search(r"^stepwave: `[^`]*/disk/[^`]*`: ", ended.err, re.MULTILINE)
+    assert re.search(r"^stepwave: `[^`]*/disk/[^`]*`: no space left on device$", ended.err, re.MULTILINE)
 
 
 def test_a_run_of_the_library_is_recorded_too(tmp_path: Path) -> None:

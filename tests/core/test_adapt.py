@@ -5,7 +5,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwave.core.running.adapt import PER_STEP_BYTES, SHARE, width
+from stepwave.core.running.adapt import SHARE, width
+from stepwave.core.running.needs import PER_STEP_BYTES
 
 PLENTY = 1 << 50
 counts = st.integers(1, 64)

@@ -69,6 +69,13 @@ def test_every_part_has_a_name(step: dict[str, Any], around: dict[str, Any], nam
     assert parts(step, **around)[name] == value
 
 
+def test_where_an_item_stands_in_its_list_counts_only_for_those_who_ask() -> None:
+    for step in ({"run": "echo {{item}}"}, {"run": "echo {{item}}", "env": {"A": "{{item}}"}}):
+        assert "index" not in parts({**step, "forEach": ["x"]})
+    for step in ({"run": "echo {{index}}"}, {**RUN, "env": {"N": "{{index}}"}}, {**RUN, "if": "index > 0 || 1 == 1"}):
+        assert parts({**step, "forEach": ["x"]})["index"] == "0"
+
+
 def test_nothing_else_is_a_part() -> None:
     more = {
         "name": "Name", "description": "What", "priority": 3, "retries": 2, "timeout": 9000, "resource": "cpu",

@@ -23,15 +23,16 @@ from stepwave.core.events import (
     StepsAdded,
     StepStarted,
 )
-from stepwave.core.model import Branch, FailurePolicy, Retry, Rule, Scheduling, Stage, Step, StepType
+from stepwave.core.model import Branch, FailurePolicy, Limits, Retry, Rule, Scheduling, Stage, Step, StepType
 from stepwave.core.running.graph import make_plan
 from stepwave.core.running.track import Phase
 from stepwave.core.telling import charging
 from stepwave.core.telling.retell import Cover, retell
 from stepwave.core.telling.sketch import sketch_of
-from stepwave.core.telling.story import ALONE, RATE, WAVE, Cause, StepStory, Story, Wait
+from stepwave.core.telling.story import ALONE, MEMORY, RATE, WAVE, Cause, StepStory, Story, Wait
 from tests.core.world import Acts, World, step, workflow
 
+MB = 1 << 20
 COVER = Cover("r", "test", "A test")
 
 
@@ -345,6 +346,8 @@ def agrees(sentence: str, wait: Wait) -> bool:
         return wait[2:] == (Cause.LIMIT, ALONE)
     if "of its wave may run" in sentence:
         return wait[2:] == (Cause.LIMIT, WAVE)
+    if "of memory" in sentence:
+        return wait[2:] == (Cause.LIMIT, MEMORY)
     if "units free" in sentence:
         return wait.cause is Cause.POOL and f"pool `{wait.name}`" in sentence
     return "next in line" in sentence  # behind another one, or the rate
@@ -354,6 +357,7 @@ def agrees(sentence: str, wait: Wait) -> bool:
 def worlds(draw: st.DrawFn) -> Watched:
     pools = {"cpu": draw(st.integers(1, 4)), "gpu": draw(st.integers(1, 2))}
     count = draw(st.integers(1, 9))
+    sizes = draw(st.sampled_from([[None], [None, 100 * MB, 300 * MB, 900 * MB]]))
     steps, acts = [], {}
     for n in range(count):
         units = tuple((pool, draw(st.integers(1, most))) for pool, most in pools.items() if draw(st.booleans()))
@@ -368,6 +372,7 @@ def worlds(draw: st.DrawFn) -> Watched:
                 max_concurrency=draw(st.sampled_from([None, None, None, 1, 2])),
                 priority=draw(st.integers(-1, 1)),
                 retry=retry,
+                limits=Limits(memory_bytes=draw(st.sampled_from(sizes))),
                 continue_on_error=draw(st.booleans()),
                 condition=draw(st.sampled_from([None, None, None, "false", "always()"])),
                 undo=step(f"s{n}.undo", stage=Stage.ROLLBACK) if draw(st.booleans()) else None,
@@ -384,7 +389,9 @@ def worlds(draw: st.DrawFn) -> Watched:
         rate_limit_s=draw(st.sampled_from([0.0, 0.0, 0.3])),
     )
     signals = [(draw(st.sampled_from([0.7, 3.0])), Interrupted(2))] if draw(st.integers(0, 4)) == 0 else []
-    return Watched(make_plan(flow, cpus=4, max_concurrency=draw(st.integers(1, 3))), acts, signals)  # type: ignore[arg-type]
+    measured = [Measured(0.0, draw(st.sampled_from([0, 200 * MB, 500 * MB, 1000 * MB]))) for _ in range(4)]
+    plan = make_plan(flow, cpus=4, max_concurrency=draw(st.integers(1, 3)))
+    return Watched(plan, acts, signals, measured)  # type: ignore[arg-type]
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,7 +1,7 @@
 """A world made of numbers: what steps do is written down, time jumps from one end to the next."""
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from stepwave.core.diagnostics import Place
@@ -22,6 +22,7 @@ from stepwave.core.events import (
 from stepwave.core.model import Step, Workflow
 from stepwave.core.plan import Plan
 from stepwave.core.running.graph import make_plan
+from stepwave.core.running.needs import minds_memory
 from stepwave.core.running.prepare import Preparation
 from stepwave.core.running.schedule import Schedule
 
@@ -54,21 +55,26 @@ class Acts:
 @dataclass
 class World:
     """Runs a schedule against written-down behaviour. `acts[id]` is one Acts, or a list, one for each attempt;
-    `acts["id#1"]` is that of the step's first test. `measured`: the answers to `Measure`, the last one again and again.
+    `acts["id#1"]` is that of the step's first test. `measured`: the answers to `Measure`, the last one again and again;
+    or `measure` gives them. Where the plan minds memory, the first one is what the machine has before the run.
     """
 
     plan: Plan
     acts: Mapping[str, Acts | list[Acts]] = field(default_factory=dict)
     signals: list[tuple[float, Signal]] = field(default_factory=list)
     measured: list[Measured] = field(default_factory=list)
+    measure: "Callable[[World], Measured] | None" = None
     launches: list[Launch] = field(default_factory=list)
     events: list[tuple[float, Event]] = field(default_factory=list)
     running: set[str] = field(default_factory=set)
     overlaps: list[frozenset[str]] = field(default_factory=list)
+    asked: list[float] = field(default_factory=list)
     now: float = 0.0
 
     def run(self, schedule: Schedule | None = None, **options: object) -> "World":
         preparation = Preparation(self.plan, environ={"HOME": "/root"}, run="r", run_folder="/run", now=0.0)
+        if (self.measured or self.measure) and minds_memory(self.plan):
+            options.setdefault("measured", self._answer())
         schedule = schedule or Schedule(self.plan, preparation, **options)  # type: ignore[arg-type]
         self.schedule = schedule
         self._ends: list[tuple[float, int, Exited]] = []
@@ -93,6 +99,11 @@ class World:
             self._take(*schedule.handle(signal, self.now))
         return self
 
+    def _answer(self) -> Measured:
+        if self.measure is not None:
+            return self.measure(self)
+        return self.measured.pop(0) if len(self.measured) > 1 else self.measured[0]
+
     def _next_end(self) -> float | None:
         while self._ends and self._current.get(self._ends[0][2].step) is not self._ends[0][2]:
             heapq.heappop(self._ends)
@@ -108,8 +119,8 @@ class World:
         self.events += [(self.now, event) for event in events]
         for order in orders:
             if isinstance(order, Measure):
-                answer = self.measured.pop(0) if len(self.measured) > 1 else self.measured[0]
-                self._pending.insert(0, (self.now, answer))
+                self.asked.append(self.now)
+                self._pending.insert(0, (self.now, self._answer()))
                 continue
             acts = self._acts(order.step, order.attempt, order if isinstance(order, Launch) else None)
             if isinstance(order, Launch):

@@ -469,6 +469,21 @@ def test_an_empty_file_becomes_a_ledger(path: Path) -> None:
         assert len(reader.runs(ledger)) == 1
 
 
+def test_what_is_left_of_a_ledger_that_was_deleted_does_not_come_back(path: Path) -> None:
+    ledger = open_ledger(path)
+    write(ledger, TURNS)
+    ledger.db.execute("PRAGMA wal_checkpoint(RESTART)")
+    write(ledger, TURNS, "20260131-142503-000001")
+    left = path.with_name("ledger.db-wal").read_bytes()
+    ledger.close()
+    path.unlink()
+    path.with_name("ledger.db-wal").write_bytes(left)  # as after `rm ledger.db`
+    write(open_ledger(path), [*TURNS, END], "20260131-142503-000002").close()
+    with closing(look(path)) as again:
+        assert again.db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert [run.id for run in reader.runs(again)] == ["20260131-142503-000002"]
+
+
 @pytest.mark.parametrize("round", range(12))  # without one transaction around the look, one in three went wrong
 def test_a_ledger_that_several_make_at_once(tmp_path: Path, round: int) -> None:
     together, made = threading.Barrier(6), list[bool]()
@@ -633,6 +648,9 @@ def test_which_runs_are_old(tmp_path: Path) -> None:
         assert choose(None, 999.0) == ["0", "1", "2", "3", "4"]
         assert choose(None, 1001.0) == []
         assert choose(4, 999.0) == ["0"]
+        ledger.db.execute("UPDATE runs SET started_at = 1500 WHERE no = 2")  # the clock was wrong then
+        assert choose(3, None) == ["0", "1"], "the order of the record counts"
+        assert choose(None, 999.0) == ["0", "2", "3", "4"]
 
 
 def test_deleting_takes_rows_and_folder(tmp_path: Path) -> None:

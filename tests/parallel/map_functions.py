@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -123,3 +124,44 @@ def note_or_die(folder: str) -> None:
     if not folder:
         os.kill(os.getpid(), signal.SIGKILL)
     note(folder)
+
+
+class Speechless(Exception):  # noqa: N818
+    """Cannot be put into words."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):  # noqa: N818
+    """Takes no notes, and no cause."""
+
+    number: int
+
+
+class Unsendable:
+    def __reduce__(self) -> str:
+        raise Speechless
+
+
+def fail_speechless(number: int) -> int:
+    raise Speechless(number)
+
+
+def fail_frozen(number: int) -> int:
+    raise Frozen(number)
+
+
+def unsendable(_: object) -> Unsendable:
+    return Unsendable()
+
+
+def fork(words: str, number: int) -> int:
+    if os.fork():
+        return number
+    if words == "raise":
+        sys.exit(7)
+    return -number

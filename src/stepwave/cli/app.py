@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stepwave.cli import complete, recorded
+from stepwave.cli import complete, discovering, foreseen, pictured, recorded
 
 app = typer.Typer(
     name="stepwave",
@@ -35,13 +35,6 @@ class ReportFormat(StrEnum):
     SARIF = "sarif"
 
 
-class GraphFormat(StrEnum):
-    TEXT = "text"
-    MERMAID = "mermaid"
-    DOT = "dot"
-    JSON = "json"
-
-
 class ConfigType(StrEnum):
     BASIC = "basic"
     PARALLEL = "parallel"
@@ -65,6 +58,7 @@ class SchemaName(StrEnum):
     WORKFLOW = "workflow"
     EVENT = "event"
     RESULT = "result"
+    RUN = "run"
 
 
 class Shell(StrEnum):
@@ -128,9 +122,16 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
     barrier: Annotated[
         bool, typer.Option("--barrier", help="A wave starts when the one before has ended, whatever the file says.")
     ] = False,
+    order: foreseen.OrderOption = "critical-path",
     timeout: Annotated[
         str | None,
         typer.Option("--timeout", metavar="DURATION", help="For the whole run: seconds, or 30s, 5m, 1h30m; 0: none."),
+    ] = None,
+    min_free_memory: Annotated[
+        str | None,
+        typer.Option(
+            "--min-free-memory", metavar="SIZE", help="Start steps only while so much stays free: 512MB, 2GB, or bytes."
+        ),
     ] = None,
     continue_on_error: Annotated[
         bool, typer.Option("--continue-on-error", help="Tolerate every failure: dependents run, exit code 0.")
@@ -214,6 +215,18 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
     board: Annotated[
         BoardView, typer.Option("--board", help="The live board: by wave, a row for each slot, or plain lines.")
     ] = BoardView.FULL,
+    junit: Annotated[
+        str | None, typer.Option("--junit", metavar="FILE", help="In the end, write the steps as JUnit XML.")
+    ] = None,
+    trace: Annotated[
+        str | None, typer.Option("--trace", metavar="FILE", help="In the end, write a trace for ui.perfetto.dev.")
+    ] = None,
+    report: Annotated[
+        str | None, typer.Option("--report", metavar="FILE", help="In the end, write the page of the run (HTML).")
+    ] = None,
+    ci: Annotated[
+        recorded.CiSystem, typer.Option("--ci", help="Groups, annotations and summaries as this CI system has them.")
+    ] = recorded.CiSystem.AUTO,
     color: ColorOption = Color.AUTO,
 ) -> None:
     """Run a workflow.
@@ -228,7 +241,9 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         max_concurrency=max_concurrency,
         parallel=parallel,
         barrier=barrier,
+        order=order,
         timeout=timeout,
+        min_free_memory=min_free_memory,
         continue_on_error=continue_on_error,
         keep_going=keep_going,
         fail_fast=fail_fast,
@@ -253,6 +268,10 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         quiet=quiet,
         verbose=verbose,
         board=board.value,
+        junit=junit,
+        trace=trace,
+        report=report,
+        ci=ci.value,
         color=color.value,
     )
     raise typer.Exit(running.run(asked))
@@ -366,20 +385,7 @@ def validate(
     )
 
 
-@app.command()
-def graph(
-    file: FileArgument,
-    format: Annotated[
-        GraphFormat, typer.Option("--format", help="Text, Mermaid, Graphviz DOT or JSON.")
-    ] = GraphFormat.TEXT,
-    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
-    name: NameOption = None,
-    color: ColorOption = Color.AUTO,
-) -> None:
-    """Draw the waves and dependencies of a workflow."""
-    from stepwave.cli import present
-
-    raise typer.Exit(present.graph(file, format=format.value, output=output, name=name, color=color.value))
+app.command()(pictured.graph)
 
 
 @app.command("list")
@@ -408,15 +414,21 @@ def init_config(
     raise typer.Exit(present.init_config(output, type=type.value, format=format.value if format else None, force=force))
 
 
-for command in (recorded.runs, recorded.status, recorded.logs, recorded.cancel, recorded.prune):
+looking = (recorded.runs, recorded.status, recorded.logs, recorded.why, recorded.compare)
+for command in (*looking, pictured.report, recorded.export, recorded.cancel, recorded.prune):
     app.command()(command)
+app.command()(foreseen.plan)
+app.command()(foreseen.simulate)
+app.add_typer(discovering.discover, name="discover")
+app.command("find-symbol")(discovering.find_symbol)
+app.add_typer(discovering.cache, name="cache")
 
 
 @app.command()
 def schema(
     name: Annotated[SchemaName, typer.Argument(help="Which schema.")] = SchemaName.WORKFLOW,
 ) -> None:
-    """Print a JSON Schema: of workflow files, events or results."""
+    """Print a JSON Schema: of workflow files, events, results or recorded runs."""
     from stepwave.cli import present
 
     raise typer.Exit(present.schema(name.value))

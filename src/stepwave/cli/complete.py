@@ -42,6 +42,11 @@ def steps(context: typer.Context, incomplete: str) -> list[str]:
     return [id for id in ids if id.startswith(incomplete)]
 
 
+def orders(incomplete: str) -> list[str]:
+    """The orders of ready steps."""
+    return [order for order in ("critical-path", "file", "shuffle:1") if order.startswith(incomplete)]
+
+
 def runs(context: typer.Context, incomplete: str) -> list[str]:
     """Ids of recorded runs that begin with what has been typed."""
     from stepwave import records
@@ -51,6 +56,11 @@ def runs(context: typer.Context, incomplete: str) -> list[str]:
     except OSError:  # a ledger that cannot be used: the command says so
         return []
     return [id for id in ("latest", *(one.run.id for one in found)) if id.startswith(incomplete)]
+
+
+def workflows_and_runs(context: typer.Context, incomplete: str) -> list[str]:
+    """Workflow files, and ids of recorded runs."""
+    return [*workflows(incomplete), *runs(context, incomplete)]
 
 
 def run_steps(context: typer.Context, incomplete: str) -> list[str]:

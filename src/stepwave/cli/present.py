@@ -92,18 +92,7 @@ def _fix(path: str, color: str) -> int:
     return terminal.save(path, after)
 
 
-# --- graph, list, schema -------------------------------------------------------------------------------------
-
-
-def graph(file: str, *, format: str, output: str | None, name: str | None, color: str) -> int:
-    from stepwave.core.telling.draw import draw
-
-    loaded = api.load(api.locate(file), name=name)
-    if loaded.workflow is None:
-        terminal.tell_findings(loaded.diagnostics, {loaded.path: loaded.text, **loaded.texts}, color)
-        return 2
-    text = draw(api.plan(loaded.workflow), format)  # type: ignore[arg-type]
-    return terminal.write(text if text.endswith("\n") else text + "\n", output)
+# --- list, schema -------------------------------------------------------------------------------------
 
 
 def list_workflows(path: str, *, json: bool) -> int:

@@ -16,16 +16,22 @@ _fields = {
     "--id": "name",
     "--ws-id": "name",
 }
-_choices = {"color": ("auto", "always", "never"), "board": ("full", "compact", "none")}
+_choices = {
+    "color": ("auto", "always", "never"),
+    "board": ("full", "compact", "none"),
+    "ci": ("auto", "none", "github", "gitlab"),
+}
 
 
 def spelled_out(words: list[str]) -> list[str]:
-    """`run --resume` without a run means the latest one; an option of typer cannot leave its value away."""
-    if words[:1] != ["run"]:
+    """`run --resume` without a run means the latest one, as does `graph --run`; an option of typer cannot leave its
+    value away."""
+    option = {"run": "--resume", "graph": "--run"}.get(words[0] if words else "")
+    if option is None:
         return words
     following = [*words[1:], ""]
     return [
-        "--resume=latest" if word == "--resume" and not _is_run(after) else word
+        f"{option}=latest" if word == option and not _is_run(after) else word
         for word, after in zip(words, following, strict=True)
     ]
 

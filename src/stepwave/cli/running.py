@@ -4,6 +4,7 @@ import gc
 import json
 import os
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,11 +15,15 @@ from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, Severity,
 from stepwave.core.model import FailurePolicy, Value, Workflow
 from stepwave.core.origin import Origin
 from stepwave.core.plan import Plan
-from stepwave.core.reading.units import is_bare_number, seconds_of
+from stepwave.core.reading.units import bytes_of, is_bare_number, seconds_of
+from stepwave.core.running.weights import CRITICAL_PATH, ORDERS, in_order, is_order
 from stepwave.core.summary import Summary
+from stepwave.core.text import one_line
 from stepwave.core.variables import read_variables
 
 if TYPE_CHECKING:
+    from stepwave.cli.ci import System
+    from stepwave.core.telling.witness import Witness
     from stepwave.edge.ledger.memory import LedgerMemory
     from stepwave.edge.local.zygote import Zygote
     from stepwave.edge.secrets import Fetched
@@ -31,7 +36,9 @@ class Asked(NamedTuple):
     max_concurrency: str | None = None
     parallel: bool | None = None
     barrier: bool = False
+    order: str = CRITICAL_PATH
     timeout: str | None = None
+    min_free_memory: str | None = None
     continue_on_error: bool = False
     keep_going: bool = False
     fail_fast: bool = False
@@ -56,6 +63,10 @@ class Asked(NamedTuple):
     quiet: bool = False
     verbose: bool = False
     board: str = "full"
+    junit: str | None = None
+    trace: str | None = None
+    report: str | None = None
+    ci: str = "auto"
     color: str = "auto"
 
 
@@ -90,6 +101,7 @@ def _run(asked: Asked, again: tuple[str, ...], zygote: "Zygote | None") -> int:
     if not asked.quiet:
         terminal.tell_findings([f for f in findings if f.severity is Severity.WARNING], texts, asked.color)
     plan = api.plan(_adjusted(asked, loaded.workflow), max_concurrency=_width(asked.max_concurrency))
+    plan = in_order(plan, asked.order)
     left_out = adjust.deselected(loaded.workflow, asked.only, asked.skip, asked.start)
     taken_up = resuming.take_up(asked, path, earlier, plan, again) if earlier else None
     left_out |= taken_up.left_out if taken_up else frozenset()
@@ -136,6 +148,11 @@ def _run_plan(
             )
             terminal.tell_findings([finding], {}, asked.color)
             return 2
+    system, witness = _system(asked.ci), None
+    if recorded is None and (system or any(_at_the_end(asked))):
+        from stepwave.core.telling.witness import Witness
+
+        witness = Witness(plan)
     summary = api.run_plan(
         plan,
         deselected=left_out,
@@ -143,13 +160,23 @@ def _run_plan(
         lenient=asked.lenient,
         apart=asked.json or asked.output is not None,
         skip_agents=asked.skip_agents,
-        courtesy=[_display(asked)],
+        courtesy=[_display(asked, system), *([lambda plan, folder: witness] if witness else [])],
         required=required,
         memory=memory,
         zygote=zygote,
         secrets=secrets,
     )
-    return _close(asked, plan, summary)
+    return _close(asked, plan, summary, system, witness)
+
+
+def _system(choice: str) -> "System | None":
+    """The CI system that is to be told, if any: on other machines nothing of it is imported."""
+    is_named = choice != "auto" or {"STEPWAVE_CI", "GITHUB_ACTIONS", "GITLAB_CI"} & os.environ.keys()
+    if choice == "none" or not is_named:
+        return None
+    from stepwave.cli import ci
+
+    return ci.system(choice, os.environ)
 
 
 def _settle_down() -> None:
@@ -161,7 +188,7 @@ def _settle_down() -> None:
 
 _in_record = (
     *("max_concurrency", "parallel", "timeout", "continue_on_error", "keep_going", "fail_fast", "skip_agents"),
-    *("strict", "lenient", "barrier"),
+    *("strict", "lenient", "barrier", "order", "min_free_memory"),
 )
 
 
@@ -181,20 +208,27 @@ def _origin(asked: Asked, path: str, variables: Mapping[str, Value], resumed_fro
     )
 
 
-def _display(asked: Asked) -> api.Factory:
+def _display(asked: Asked, system: "System | None") -> api.Factory:
     style = terminal.talk_style(asked.color)
     if terminal.is_terminal() and asked.board != "none" and not asked.verbose and not asked.quiet:
         return api.board(color=style.color, unicode=style.unicode, view=asked.board)
-    return api.lines(color=style.color, unicode=style.unicode, verbose=asked.verbose, quiet=asked.quiet)
+    return api.lines(color=style.color, unicode=style.unicode, verbose=asked.verbose, quiet=asked.quiet, fold=system)
 
 
-def _close(asked: Asked, plan: Plan, summary: Summary) -> int:
-    terminal.talk(_report(asked, plan, summary))
+def _close(asked: Asked, plan: Plan, summary: Summary, system: "System | None", witness: "Witness | None") -> int:
+    report = _report(asked, plan, summary)
+    # What steps have printed is quoted only where one of them has failed.
+    terminal.talk(system.guarded(report) if system and summary.failures else report)
     written = 0
+    if system or any(_at_the_end(asked)):
+        from stepwave.cli import exporting
+
+        written = exporting.after(exporting.story_of(plan, summary, witness), system, *_at_the_end(asked))
     if asked.json or asked.output is not None:
         text = json.dumps(api.result_document(summary), indent=2, ensure_ascii=False) + "\n"
+        text = text.replace("##[", "\\u0023#[")  # the same text, but no command of a CI system that prints it
         if asked.output is not None:
-            written = terminal.write(text, asked.output)
+            written = max(written, terminal.write(text, asked.output))
         if asked.json and asked.output != "-":
             written = max(written, terminal.write(text))
     return summary.exit_code or written
@@ -231,25 +265,65 @@ def _check_options(asked: Asked) -> list[Diagnostic]:
     wanted = asked.max_concurrency
     if wanted not in (None, "auto") and not (wanted.isdecimal() and 1 <= int(wanted[:9]) <= 100_000):
         found.append(error("bad-option", f"`-j {wanted}` is neither a number from 1 nor `auto`", here))
+    if not is_order(asked.order):
+        sentence = f"`--order {one_line(asked.order, 40)}` is no order of steps"
+        found.append(error("bad-option", sentence, here, f"it is one of {', '.join(ORDERS)}"))
     if asked.timeout is not None and _seconds(asked.timeout) is None:
         found.append(
             error("bad-option", f"`--timeout {asked.timeout}` is no duration", here, "for example 90, 30s, 5m or 1h30m")
         )
+    if asked.min_free_memory is not None and bytes_of(asked.min_free_memory) is None:
+        sentence = f"`--min-free-memory {one_line(asked.min_free_memory, 40)}` is no size"
+        found.append(error("bad-option", sentence, here, "for example 512MB, 2GB or a number of bytes"))
     if asked.keep_going and asked.fail_fast:
         found.append(error("conflicting-options", "`--keep-going` and `--fail-fast` exclude each other", here))
     found += _check_record(asked)
     if asked.no_ledger and asked.durable:
         found.append(error("conflicting-options", "`--no-ledger` and `--durable` exclude each other", here))
-    if asked.output not in (None, "-") and (problem := terminal.can_write(asked.output)):
-        found.append(error("cannot-write", f"`--output`: {problem}", here))
-    for option, path in (("--output", asked.output), ("--events", asked.events)):
-        if path is not None and _is_same_file(path, asked.file):
+    if asked.ci == "auto" and os.environ.get("STEPWAVE_CI"):
+        from stepwave.cli import ci
+
+        found += ci.check(os.environ)
+    return found + _check_files(asked)
+
+
+_of_the_end = ("junit", "trace", "report")
+"""What is made of a run that has ended."""
+_files = ("output", "events", *_of_the_end)
+
+
+def _at_the_end(asked: Asked) -> tuple[str | None, str | None, str | None]:
+    return asked.junit, asked.trace, asked.report
+
+
+def _check_files(asked: Asked) -> list[Diagnostic]:
+    """What is to be written, and where it cannot be."""
+    here = Place(COMMAND_LINE)
+    files = [(f"--{name}", path) for name in _files if (path := getattr(asked, name)) is not None]
+    found = []
+    for option, path in files:
+        if path != "-" and option != "--events" and (problem := terminal.can_write(path)):
+            found.append(error("cannot-write", f"`{option}`: {problem}", here))
+        if _is_same_file(path, asked.file):
             found.append(error("cannot-write", f"`{option}`: `{path}` is the workflow itself", here))
-    if asked.output is not None and asked.events is not None and _is_same_file(asked.output, asked.events):
-        found.append(error("conflicting-options", "`--output` and `--events` name the same file", here))
-    if asked.events == "-" and (asked.json or asked.output == "-"):
-        found.append(error("conflicting-options", "standard output can take the events or the result, not both", here))
-    return found
+    for (one, path), (other, its) in combinations(files, 2):
+        if path != "-" and _is_same_file(path, its):
+            found.append(error("conflicting-options", f"`{one}` and `{other}` name the same file", here))
+    if asked.dry_run and (idle := [f"`--{name}`" for name in _of_the_end if getattr(asked, name) is not None]):
+        message = f"`--dry-run` runs nothing that {' and '.join(idle)} could tell of"
+        found.append(error("conflicting-options", message, here))
+    return found + _check_stdout(asked, [option for option, path in files if path == "-"])
+
+
+def _check_stdout(asked: Asked, options: list[str]) -> list[Diagnostic]:
+    """`options` write to standard output, and `--json` does."""
+    takers = ["--json", *options] if asked.json and asked.output != "-" else options
+    if len(takers) < 2:
+        return []
+    what = "the events or the result, not both"
+    if not {*takers} <= {"--events", "--json", "--output"}:
+        what = f"only one of {', '.join(f'`{option}`' for option in takers)}"
+    return [error("conflicting-options", f"standard output can take {what}", Place(COMMAND_LINE))]
 
 
 def _check_record(asked: Asked) -> list[Diagnostic]:
@@ -294,6 +368,8 @@ def _width(text: str | None) -> int | None:
 def _adjusted(asked: Asked, workflow: Workflow) -> Workflow:
     if asked.timeout is not None:
         workflow = adjust.with_timeout(workflow, _seconds(asked.timeout))
+    if asked.min_free_memory is not None:
+        workflow = adjust.with_min_free(workflow, bytes_of(asked.min_free_memory) or 0)
     if asked.parallel is not None:
         workflow = adjust.with_parallel(workflow, asked.parallel)
     if asked.barrier:

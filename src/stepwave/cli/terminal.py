@@ -36,12 +36,12 @@ def width() -> int:
     return get_terminal_size((100, 24)).columns
 
 
-def write(text: str, output: str | None = None) -> int:
+def write(text: str | bytes, output: str | None = None) -> int:
     """A result, to stdout or to a file. Returns the exit code: 0, or 3 and a sentence if it could not be written."""
     if output is not None and output != "-":
         return save(output, text)
     try:
-        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+        sys.stdout.buffer.write(_bytes_of(text))
         sys.stdout.flush()
     except BrokenPipeError:
         _let_go(1)
@@ -57,7 +57,11 @@ def gave_up(problem: OSError) -> int:
     return 0 if isinstance(problem, BrokenPipeError) else _cannot_write("standard output", problem)
 
 
-def save(path: str, text: str) -> int:
+def _bytes_of(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
+
+
+def save(path: str, text: str | bytes) -> int:
     """Replace a file in one step: a reader sees the old or the new one, a full disk leaves the old one.
 
     What a link leads to is replaced, not the link; a file that was there keeps its mode.
@@ -65,11 +69,11 @@ def save(path: str, text: str) -> int:
     try:
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():  # /dev/stdout, a FIFO
-            target.write_text(text, "utf-8", errors="backslashreplace")
+            target.write_bytes(_bytes_of(text))
             return 0
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            part.write_text(text, "utf-8", errors="backslashreplace", newline="")
+            part.write_bytes(_bytes_of(text))
             if target.exists():
                 part.chmod(S_IMODE(target.stat().st_mode))
             part.replace(target)

@@ -16,6 +16,11 @@ def with_parallel(workflow: Workflow, parallel: bool) -> Workflow:
     return workflow._replace(parallel=parallel)
 
 
+def with_min_free(workflow: Workflow, min_free_bytes: int) -> Workflow:
+    """`--min-free-memory`: steps start only while so many bytes of memory stay free."""
+    return workflow._replace(min_free_bytes=min_free_bytes)
+
+
 def with_barrier(workflow: Workflow) -> Workflow:
     """`--barrier`: a wave starts when the one before has ended."""
     return workflow._replace(scheduling=Scheduling.WAVES)

@@ -90,10 +90,15 @@ class Silent(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """The answer to `Measure`: how busy the machine is. `load` is the load average of the last minute."""
+    """The answer to `Measure`: how busy the machine is. `load` is the load average of the last minute.
+
+    `used_bytes`: what the processes of each running step use now of what is not available; None: it was not looked at,
+    or nobody can tell.
+    """
 
     load: float
     available_bytes: int
+    used_bytes: Mapping[str, int] | None = None
 
 
 class Interrupted(NamedTuple):
@@ -170,7 +175,10 @@ class Stop(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """Tell with `Measured` how busy the machine is."""
+    """Tell with `Measured` how busy the machine is; and what the steps use, where less than `ample_bytes` of memory are
+    available."""
+
+    ample_bytes: int = 0
 
 
 Order = Launch | Stop | Measure
@@ -298,6 +306,16 @@ class WidthChanged(NamedTuple):
     reason: str
 
 
+class MemoryShort(NamedTuple):
+    """A step that is ready and could have a slot needs more memory than is left. It waits; or it `starts` all the same,
+    as no other step that is known to need memory runs. Each is told once of a step."""
+
+    step: str
+    needed_bytes: int
+    left_bytes: int
+    starts: bool
+
+
 class BreakerOpened(NamedTuple):
     """Too many attempts failed: no step that shares this circuit breaker is started any more."""
 
@@ -360,6 +378,7 @@ Event = (
     | StepsAdded
     | StageStarted
     | WidthChanged
+    | MemoryShort
     | BreakerOpened
     | StepFinished
     | RunStopping

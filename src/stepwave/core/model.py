@@ -305,6 +305,8 @@ class Workflow(NamedTuple):
     rate_limit_s: float = 0.0
     adaptive: bool = False
     """Fewer steps at a time while the machine is busy or short of memory."""
+    min_free_bytes: int | None = None
+    """So much memory is left to other programs; None: nobody has asked for that."""
     breakers: Mapping[str, int] = nothing
     """Failed attempts after which the steps that share a breaker are not started any more."""
     rollback_parallel: bool = False

@@ -34,12 +34,17 @@ def harmless(text: str) -> str:
     return _control.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)
 
 
+_obeyed_anywhere = re.compile(r"##(?=\w*\[)")
+
+
 def no_command(line: str) -> str:
-    """A line that a CI system would obey (`::error::`, `##[group]`), shown instead: `\\x3a:error::`."""
+    """A line that a CI system would obey, shown instead: `\\x3a:error::`, `\\x23#[group]`, `\\x23#vso[…]`.
+
+    `::` counts at the beginning of a line only, the others wherever they stand in it.
+    """
+    line = _obeyed_anywhere.sub(r"\\x23#", line) if "##" in line else line
     bare = line.lstrip()
-    if not bare.startswith(("::", "##[")):
-        return line
-    return f"{line[: len(line) - len(bare)]}\\x{ord(bare[0]):02x}{bare[1:]}"
+    return f"{line[: len(line) - len(bare)]}\\x3a{bare[1:]}" if bare.startswith("::") else line
 
 
 def one_line(text: str, limit: int = 200) -> str:

@@ -1,10 +1,8 @@
-"""Classes: in which order their members are looked for, and which attributes their methods make."""
+"""Classes: in which order their members are looked for."""
 
-import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from stepwave.discovery.scopes import Scope, statements_of, targets_of
-from stepwave.discovery.terms import UNKNOWN, Term, lower, lower_type, method_kind
+from stepwave.discovery.terms import Term
 from stepwave.discovery.values import Entity, Value, Values
 from stepwave.discovery.world import World
 
@@ -19,7 +17,6 @@ class Classes:
         self.world = world
         self.values = values
         self._lines: dict[Entity, Line] = {}
-        self._attributes: dict[Entity, dict[str, list[Term]]] = {}
         self._busy: set[Entity] = set()
 
     def members(self, value: Value, name: str) -> list[Entity]:  # noqa: PLR0911 - one case for each kind
@@ -43,16 +40,9 @@ class Classes:
         return []
 
     def _has(self, owner: Entity, name: str) -> bool:
-        scope = self.scope_of(owner)
-        return scope is not None and (name in scope.table or name in self.attributes(owner))
-
-    def scope_of(self, owner: Entity) -> Scope | None:
-        module = self.world.module(owner.path)
-        located = module.locate(owner.qualname) if module else None
-        if located is None:
-            return None
-        nodes = [b.node for b in located[1] if isinstance(b.node, ast.ClassDef)]
-        return located[0].inner(nodes[-1]) if nodes else None
+        outline = self.world.outline(owner.path)
+        names = outline.names_in_class(owner.qualname)
+        return names is not None and (name in names or name in outline.attributes(owner.qualname))
 
     def line(self, owner: Entity) -> Line:
         """The method resolution order (C3, https://www.python.org/download/releases/2.3/mro/); bases that are not
@@ -69,29 +59,14 @@ class Classes:
         return merged
 
     def _bases(self, owner: Entity) -> list[Entity | None]:
-        scope = self.scope_of(owner)
-        if scope is None or scope.parent is None or not isinstance(scope.node, ast.ClassDef):
+        terms = self.world.outline(owner.path).bases(owner.qualname)
+        if terms is None:
             return [None]
         found: list[Entity | None] = []
-        for base in scope.node.bases:
-            values = [v for v in self.values(owner.path, lower(base, scope.parent)) if v.kind in ("class", "outside")]
+        for term in terms:
+            values = [v for v in self.values(owner.path, term) if v.kind in ("class", "outside")]
             found += [Entity(v.path, v.name) for v in values[:2]] or [None]
         return [base for base in dict.fromkeys(found) if base != owner]
-
-    def attributes(self, owner: Entity) -> dict[str, list[Term]]:
-        """What the methods of a class assign to attributes of their first parameter."""
-        if owner in self._attributes:
-            return self._attributes[owner]
-        found: dict[str, list[Term]] = {}
-        self._attributes[owner] = found
-        scope = self.scope_of(owner)
-        for bound in list(scope.table.values()) if scope else ():
-            for binding in bound:
-                function = binding.node
-                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and scope is not None:
-                    for name, term in _assigned(function, scope.inner(function)):
-                        found.setdefault(name, []).append(term)
-        return found
 
 
 def _merged(lines: list[Line]) -> Line:
@@ -103,26 +78,3 @@ def _merged(lines: list[Line]) -> Line:
         found.append(head)
         rest = [kept for line in rest if (kept := [each for each in line if each != head])]
     return tuple(found)
-
-
-def _assigned(function: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> Iterator[tuple[str, Term]]:
-    """Attributes that a method assigns to its first parameter; ("declared", t) where a type is declared."""
-    first = [*function.args.posonlyargs, *function.args.args][:1]
-    if not first or method_kind(function) == "static":
-        return
-    name = first[0].arg
-    for node in statements_of(function.body):
-        if isinstance(node, ast.AnnAssign) and _is_attribute(node.target, name):
-            yield node.target.attr, ("declared", ("inst", lower_type(node.annotation, scope)))  # type: ignore[union-attr]
-        for target, value, steps in targets_of(node):
-            if _is_attribute(target, name):
-                term = lower(value, scope) if value is not None else UNKNOWN
-                for step in steps:
-                    term = ("[]", term, step) if step >= 0 else UNKNOWN
-                kind = type(node).__name__
-                wrapped = ("it", term) if "For" in kind else ("with", term) if "With" in kind else term
-                yield target.attr, wrapped  # type: ignore[attr-defined]
-
-
-def _is_attribute(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from stepwave.discovery.occurrences import plain
+from stepwave.discovery.outline import names_of_all
 from stepwave.discovery.scopes import children_of, module_scope
-from stepwave.discovery.world import names_of_all
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _counted = re.compile(rb"\b(?:and|or|if|for|yield|lambda)\b")

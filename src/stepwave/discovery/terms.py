@@ -286,3 +286,17 @@ def _super(node: ast.Call, scope: Scope, depth: int) -> Term:
     while around is not None and around.kind != "class":
         around = around.parent
     return ("super", ("class", around.qualname)) if around is not None else UNKNOWN
+
+
+def export_terms(scope: Scope, name: str) -> list[Term]:
+    """What a module binds a name to: imports, itself (("entity", name)), else its star imports."""
+    terms: list[Term] = []
+    for binding in scope.table.get(name, ()):
+        if binding.kind == "import":
+            terms.append(import_term(binding.node, binding.statement))
+        elif binding.kind not in ("del", "augmented"):
+            terms.append(("entity", name))
+    if not terms:
+        statements = [b.statement for b in scope.table.get("*", ())]
+        terms = [("star", s.module, s.level) for s in statements if isinstance(s, ast.ImportFrom)]
+    return list(dict.fromkeys(terms))

@@ -11,7 +11,7 @@ from stepwave.discovery.occurrences import Occurrences, plain, word_pattern
 from stepwave.discovery.scopes import Scope, module_scope
 from stepwave.discovery.skeleton import skeleton
 from stepwave.discovery.source import parse
-from stepwave.discovery.terms import Term, import_term
+from stepwave.discovery.terms import Term, export_terms
 from stepwave.discovery.token_reader import Reader
 from stepwave.discovery.token_walk import Bound, Token, Tokens
 from stepwave.discovery.walk import Unread
@@ -66,20 +66,6 @@ def _exports(found: Sequence[Token], words: Sequence[str], scope: Scope) -> dict
     return {name: export_terms(scope, name) for name in names}
 
 
-def export_terms(scope: Scope, name: str) -> list[Term]:
-    """What a module binds a name to: imports, itself (("entity", name)), else its star imports."""
-    terms: list[Term] = []
-    for binding in scope.table.get(name, ()):
-        if binding.kind == "import":
-            terms.append(import_term(binding.node, binding.statement))
-        elif binding.kind not in ("del", "augmented"):
-            terms.append(("entity", name))
-    if not terms:
-        statements = [b.statement for b in scope.table.get("*", ())]
-        terms = [("star", s.module, s.level) for s in statements if isinstance(s, ast.ImportFrom)]
-    return list(dict.fromkeys(terms))
-
-
 def _add_globals(term: Term, names: dict[str, None]) -> None:
     if term and term[0] == "g":
         names[term[1]] = None
@@ -88,4 +74,4 @@ def _add_globals(term: Term, names: dict[str, None]) -> None:
             _add_globals(part, names)
 
 
-__all__ = ["Bound", "Token", "Tokens", "export_terms", "tokens_in"]
+__all__ = ["Bound", "Token", "Tokens", "tokens_in"]

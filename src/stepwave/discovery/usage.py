@@ -250,9 +250,10 @@ class _Search:
     def _through_alias(self, entities: Sequence[Entity]) -> Entity | None:
         for entity in entities:
             if entity.path in self.tokens and entity.qualname in self.tokens[entity.path].renames and self.query.uses:
-                term = self.world.stands_for(entity)
-                for origin in self.inference.denoted(entity.path, term) if term else ():
-                    if origin in self.targets and self.world.is_code(origin):
+                named = self.world.named(entity)
+                for origin in self.inference.denoted(entity.path, named.alias) if named and named.alias else ():
+                    what = self.world.named(origin) if origin in self.targets else None
+                    if what is not None and what.is_code:
                         return origin
         return None
 

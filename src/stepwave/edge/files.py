@@ -162,9 +162,15 @@ def _end(path: Path, limit: int) -> bytes:
 
 
 def head_text(path: Path, limit: int = 64 * 1024) -> str | None:
-    """The beginning of a file as text, or None when there is no such file."""
+    """The beginning of a log as text, as far as it is kept, or None when there is no such file."""
+    older = _beginning(Path(older_log(str(path))), limit) or b""
+    newest = _beginning(path, limit - len(older))
+    return None if newest is None else (older + newest).decode("utf-8", "replace")
+
+
+def _beginning(path: Path, limit: int) -> bytes | None:
     try:
         with path.open("rb") as file:
-            return file.read(limit).decode("utf-8", "replace")
+            return file.read(limit)
     except OSError:
         return None

@@ -5,23 +5,34 @@ and so it still holds steps that have ended meanwhile: our own part is taken as 
 between two waves, on a machine that nobody else uses, would make room for its own shadow.
 """
 
-PER_STEP_BYTES = 256 << 20
-"""What a step is expected to need; of the memory that is available, SHARE may be used up."""
+from stepwave.core.running.needs import PER_STEP_BYTES
+
 SHARE = 0.7
+"""Of the memory that is available, so much may be used up."""
 
 
-def width(most: int, cpus: int, load: float, available_bytes: int, running: int, now_width: int) -> tuple[int, str]:
+def width(
+    most: int,
+    cpus: int,
+    load: float,
+    available_bytes: int,
+    running: int,
+    now_width: int,
+    per_step_bytes: int = PER_STEP_BYTES,
+) -> tuple[int, str]:
     """How many steps may run at a time, from 1 to `most`, and what bounds that: `load 9.1 on 4 CPUs`.
 
     `load` is the load average of the last minute, `running` the number of our steps that run now and `now_width` what
-    was said last: 0 when none of our steps has run yet, so that all of the load is other programs'. Small changes
-    change nothing: the width goes down when what there is room for is 3/4 of a step less, and up when it is 3/5 more;
-    for memory, when a whole step has no room, and when one and a half have. With `running` steps going on whatever is
-    said, memory never asks for fewer than those.
+    was said last: 0 when none of our steps has run yet, so that all of the load is other programs'.
+    `per_step_bytes` is what a step is expected to need.
+
+    Small changes change nothing: the width goes down when what there is room for is 3/4 of a step less, and up when it
+    is 3/5 more; for memory, when a whole step has no room, and when one and a half have. With `running` steps going on
+    whatever is said, memory never asks for fewer than those.
     """
     now = max(0, min(now_width, most))
     by_load = _by_load(most, max(cpus, 1), load, max(running, now))
-    by_memory = running + SHARE * max(available_bytes, 0) / PER_STEP_BYTES
+    by_memory = running + SHARE * max(available_bytes, 0) / per_step_bytes
     fewer = _bounded(min(by_load + 0.5, by_memory), most)
     more = _bounded(min(by_load + 0.4, by_memory - 0.5), most)
     is_short = fewer < now and (by_load < now - 0.75 or by_memory < now)

@@ -12,6 +12,7 @@ class Due(Enum):
     FORCE = "the grace period of a stop is over"
     RETRY = "the next attempt may begin"
     MEASURE = "it is time to look how busy the machine is"
+    MEMORY = "some steps wait for memory: it is time to look whether there is more"
     GAP = "the next step may start"
     DEADLINE = "the run has lasted for as long as it may"
 

@@ -11,11 +11,12 @@ Rule 3  A part that a person cannot read at a glance is a digest. It says that t
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from zlib import crc32
 
 from stepwave.core.building.commands import SH_STRICT
 from stepwave.core.language.scope import VARIABLE_ROOTS, has_reference
 from stepwave.core.language.step_texts import texts, texts_of
-from stepwave.core.model import Agent, Dialect, Private, Step, StepType, Value, Workflow
+from stepwave.core.model import Agent, Dialect, Private, Step, StepType, Workflow
 from stepwave.core.running.exports import env_name
 
 MAX_SHOWN = 200
@@ -80,6 +81,19 @@ def definer(workflow: Workflow, seal: Seal = unkeyed) -> Callable[[Step], Defini
     return define
 
 
+_not_work = frozenset(
+    ("needs", "condition", "allowed exit codes", "success pattern", "failure pattern", "outputs", "secrets")
+)
+
+
+def print_of(definition: Definition) -> str:
+    """A short digest of the parts that decide how long a step takes: its command, and what it is done to. Steps with
+    equal ones are expected to take equally long; if two meet by accident (a CRC-32 and a length) a guess is wrong."""
+    text = "\0".join([f"{name}={part}" for name, part in definition.items() if name not in _not_work])
+    data = text.encode("utf-8", "surrogatepass")
+    return f"{crc32(data):08x}-{len(data):x}"
+
+
 # --- the parts -----------------------------------------------------------------------------------------------------
 
 
@@ -136,14 +150,15 @@ def _surroundings(parts: dict[str, str], step: Step) -> None:
     }
     parts |= {name: text for name, text in said.items() if text is not None}
     if step.bindings:
-        _bound(parts, step.bindings)
+        _bound(parts, step)
 
 
-def _bound(parts: dict[str, str], bindings: Mapping[str, Value]) -> None:
-    for name, value in bindings.items():
+def _bound(parts: dict[str, str], step: Step) -> None:
+    """What is one of a list is the same wherever it stands there, unless it asks where."""
+    for name, value in step.bindings.items():
         if name == "matrix" and isinstance(value, dict):
             parts |= {f"matrix {axis}": _text(one) for axis, one in value.items()}
-        else:
+        elif name != "index" or any("index" in text for text in (*_all_texts(step), step.condition or "")):
             parts[name] = _text(value)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from stepwave.core.model import STAGES, Step, Workflow
-from stepwave.core.plan import Plan
+from stepwave.core.plan import Learned, Plan
+from stepwave.core.running.weights import expected_s, remaining
 
 
 def make_plan(workflow: Workflow, *, cpus: int, max_concurrency: int | None = None) -> Plan:
@@ -27,7 +28,7 @@ def make_plan(workflow: Workflow, *, cpus: int, max_concurrency: int | None = No
         waves=_group(steps, wave_of),
         wave_of=wave_of,
         dependents=dependents,
-        remaining_s=_remaining(order, steps, dependents),
+        remaining_s=remaining(reversed(order), expected_s(steps, {}), dependents),
         max_concurrency=width if workflow.parallel else 1,
     )
 
@@ -72,12 +73,10 @@ def _group(steps: Mapping[str, Step], wave_of: Mapping[str, int]) -> tuple[tuple
     return tuple(tuple(ids) for ids in waves)
 
 
-def _remaining(
-    order: list[str], steps: Mapping[str, Step], dependents: Mapping[str, tuple[str, ...]]
-) -> dict[str, float]:
-    remaining: dict[str, float] = {}
-    for id in reversed(order):
-        estimate = steps[id].estimate_s
-        own = 1.0 if estimate is None else estimate
-        remaining[id] = own + max((remaining[d] for d in dependents[id]), default=0.0)
-    return remaining
+def informed(plan: Plan, learned: Mapping[str, Learned]) -> Plan:
+    """The plan with what earlier runs have shown of its steps, and the longest paths that follow from it."""
+    if not learned:
+        return plan
+    order = (id for wave in reversed(plan.waves) for id in wave)  # whoever needs a step is in a later wave
+    longest_s = remaining(order, expected_s(plan.steps, learned), plan.dependents)
+    return plan._replace(learned=learned, remaining_s=longest_s)

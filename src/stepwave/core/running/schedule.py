@@ -60,7 +60,8 @@ class Schedule:
     """One run of one plan. `begin` once, then `handle` every signal, until `done`.
 
     With `skip_agents` a step whose agent nothing here can carry out is skipped, and has not failed. `cpus` are those
-    of this machine, for an adaptive width. `memory` knows the successes of earlier runs.
+    of this machine, for an adaptive width. `memory` knows the successes of earlier runs. `measured` is what the machine
+    has before the run; without it no step waits for memory, and with it every `Measure` must be answered.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Schedule:
         skip_agents: bool = False,
         cpus: int = 1,
         memory: Memory | None = None,
+        measured: Measured | None = None,
     ) -> None:
         self.plan = plan
         self.done = False
@@ -84,7 +86,7 @@ class Schedule:
         self._skip_agents = skip_agents
         self._verdict = Verdict(strict=strict)
         self._stopping = Stopping(self._books, plan.workflow, self._verdict)
-        self._pace = Pace(self._books, plan.workflow, cpus)
+        self._pace = Pace(self._books, plan.workflow, cpus, measured)
         self._breakers = Breakers(plan.workflow.breakers)
         self._gates = Gates(plan, deselected)
         self._stage = Stage.CHECK
@@ -154,6 +156,7 @@ class Schedule:
             self._next_stage()
             self._settle()
         self._dispatch()
+        self._pace.look()
         if books.left == 0 and not self.done:
             self.done = True
             books.events.append(RunFinished(*self._verdict.final()))
@@ -203,6 +206,7 @@ class Schedule:
                 id = books.admission.take()
                 if id is None:
                     break
+                self._pace.check_start(id)
                 self._start(self._tracks[id])
                 self._settle()
             # The last step of a stage may have ended here, without a process: then the next stage begins.
@@ -468,8 +472,8 @@ class Schedule:
                 self._stopping.out_of_time(self._stage)
             elif alarm.due is Due.GAP:
                 self._pace.gap_is_over()
-            elif alarm.due is Due.MEASURE:
-                self._pace.measure()
+            elif alarm.due in (Due.MEASURE, Due.MEMORY):
+                self._pace.measure(alarm.due)
             else:
                 self._fall_due(alarm, self._tracks[alarm.step])
         # One whose step has ended is dropped early, so that the run does not wake up for nothing.

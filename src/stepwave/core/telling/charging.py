@@ -7,14 +7,14 @@ Rule 1  Within a turn nothing waits: all that is told of one moment is noted bef
 Rule 2  First come the reasons that hold for everybody (slots, a step that runs alone, the rate). While there is none,
         each kind of step has its own, looked at anew only when something has changed: as often as the admission did.
 Rule 3  Where nothing lacks and a step waits all the same, it waits for one before it in the line: what that one waits
-        for is kept for it.
+        for is kept for it. While one is known to wait for memory, which nobody else records, it is memory.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from stepwave.core.telling.story import ALONE, RATE, WAVE, Cause, Wait
+from stepwave.core.telling.story import ALONE, MEMORY, RATE, WAVE, Cause, Wait
 
 MOST_WAITS = 200
 """Of a step, at one time. One whose reason changes more often gets the sum of each, one after the other."""
@@ -28,6 +28,7 @@ _slot: Key = (Cause.SLOT, "")
 _alone: Key = (Cause.LIMIT, ALONE)
 _rate: Key = (Cause.LIMIT, RATE)
 _wave: Key = (Cause.LIMIT, WAVE)
+_memory: Key = (Cause.LIMIT, MEMORY)
 
 
 class Ask(NamedTuple):
@@ -91,6 +92,7 @@ class Charging:
         self._own: dict[Ask, Reasons] = {}
         self._waiting: dict[Ask, int] = {}
         self._places: dict[str, tuple[Ask, Place]] = {}
+        self._short: set[str] = set()
         self._free_s = 0.0  # how long nothing has held for everybody
         self._changed = True
 
@@ -136,6 +138,11 @@ class Charging:
             self._mates[ask.wave].remove(ask.wave_limit)
         self._changed = True
 
+    def note_short(self, id: str) -> None:
+        """It lacks nothing but memory."""
+        self._short.add(id)
+        self._changed = True
+
     def join(self, id: str, ask: Ask) -> None:
         """The step is ready, and waits from now on."""
         own = self._own.setdefault(ask, Reasons())
@@ -155,6 +162,7 @@ class Charging:
     def leave(self, id: str, before: Key | None) -> list[Wait]:
         """It waits no longer: what it has waited for. `before` is what it waited for until it was ready."""
         ask, place = self._places.pop(id)
+        self._short.discard(id)
         self._waiting[ask] -= 1
         if not self._waiting[ask]:
             del self._waiting[ask]
@@ -180,8 +188,11 @@ class Charging:
         found = {ask: self._reason(ask) for ask in self._waiting}
         kept = {pool for ask, key in found.items() if key is not None for pool, _ in ask.units}
         last = next((key for key in found.values() if key in (_alone, _wave)), None)
+        short = {self._places[id][0] for id in self._short}
         for ask, key in found.items():
             behind = next(((Cause.POOL, pool) for pool, _ in ask.units if pool in kept), last)
+            if ask in short or (behind is None and short):
+                behind = _memory
             self._own[ask].note(now, key or behind, self._free_s)
 
     def _reason(self, ask: Ask) -> Key | None:

@@ -48,7 +48,20 @@ def closing(
     if summary.statistics.max_concurrent_steps and not brief:
         lines += ["", *_statistics(summary, plan, style, width)]
     lines += _failures(summary, plan, tails, folder, style, width)
-    return [*lines, "", *verdict(summary, style), *_where(summary, folder, style)]
+    gain = [] if brief else _gain(summary, plan, style)
+    return [*lines, "", *verdict(summary, style), *gain, *_where(summary, folder, style)]
+
+
+def _gain(summary: Summary, plan: Plan, style: Style) -> list[str]:
+    """`took 3m 22s; lower bound 3m 10s (critical path 2m 58s, cpu pool 3m 10s)`, of runs that take a while."""
+    from stepwave.core.telling.gain import bound_of, is_worth_telling
+
+    if not is_worth_telling(summary):
+        return []
+    from stepwave.core.telling.forecast import bound_words
+
+    words = bound_words(bound_of(summary, plan), plan.max_concurrency, style)
+    return [style.paint(f"  took {duration(summary.wall_s)}; lower bound {words}", Role.DIM)]
 
 
 def _where(summary: Summary, folder: str, style: Style) -> list[str]:

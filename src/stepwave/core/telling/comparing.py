@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from stepwave.core.events import Outcome
-from stepwave.core.telling.story import ALONE, RATE, WAVE, Cause, StepStory, Story
+from stepwave.core.telling.story import ALONE, MEMORY, RATE, WAVE, Cause, StepStory, Story
 from stepwave.core.telling.style import Role, Style, cells, pad, pad_left
 from stepwave.core.text import duration, plural
 
@@ -114,7 +114,13 @@ def _waited(story: Story) -> dict[tuple[Cause, str], float]:
 
 
 _order = list(Cause)
-_limits = {RATE: "the rate limit", ALONE: "a step that runs alone", WAVE: "maxConcurrency", "": "what was not recorded"}
+_limits = {
+    RATE: "the rate limit",
+    ALONE: "a step that runs alone",
+    WAVE: "maxConcurrency",
+    MEMORY: "memory",
+    "": "what was not recorded",
+}
 _names = {
     Cause.POOL: "waiting for pool {}",
     Cause.SLOT: "waiting for a slot",

@@ -176,7 +176,7 @@ def _mermaid(plan: Plan) -> Iterator[str]:
     for stage, steps in _stages(plan):
         frame = stage is not Stage.MAIN
         if frame:
-            yield f'    subgraph {stage.value}_steps["{_entities(STAGE_NAMES[stage])}"]'
+            yield f'    subgraph {stage.value}_steps["{mermaid_text(STAGE_NAMES[stage])}"]'
         for step in steps:
             yield "    " * (1 + frame) + _mermaid_node(step, node[step.id])
         if frame:
@@ -188,13 +188,14 @@ def _mermaid(plan: Plan) -> Iterator[str]:
 
 def _mermaid_node(step: Step, node: str) -> str:
     """A box; a diamond for a condition, a box with double sides for what becomes several steps."""
-    label = "<br/>".join(_entities(line) for line in _caption(step))
+    label = "<br/>".join(mermaid_text(line) for line in _caption(step))
     if step.branch is not None:
         return f'{node}{{"{label}"}}'
     return f'{node}[["{label}"]]' if step.for_each is not None else f'{node}["{label}"]'
 
 
-def _entities(text: str) -> str:
+def mermaid_text(text: str) -> str:
+    """Foreign text for one line of a quoted label."""
     return _mermaid_odd.sub(lambda m: m[0] if _is_inside_word(m) else f"#{ord(m[0])};", text)
 
 
@@ -208,7 +209,7 @@ def _is_inside_word(mark: re.Match[str]) -> bool:
 
 def _dot(plan: Plan) -> Iterator[str]:
     node = {id: f"n{number}" for number, id in enumerate(plan.steps)}
-    yield f"digraph {_quoted(_word(_title(plan)))} {{"
+    yield f"digraph {quoted(_word(_title(plan)))} {{"
     yield "    rankdir=LR;"
     yield '    node [shape=box, style=rounded, fontname="sans-serif"];'
     for stage, steps in _stages(plan):
@@ -216,11 +217,11 @@ def _dot(plan: Plan) -> Iterator[str]:
             yield from _dot_steps(plan, steps, node, "    ")
             continue
         yield f"    subgraph cluster_{stage.value} {{"
-        yield f"        label={_quoted(STAGE_NAMES[stage])};"
+        yield f"        label={quoted(STAGE_NAMES[stage])};"
         yield from _dot_steps(plan, steps, node, "        ")
         yield "    }"
     for need, id, answer in _edges(plan):
-        label = f" [label={_quoted(answer)}]" if answer else ""
+        label = f" [label={quoted(answer)}]" if answer else ""
         yield f"    {node[need]} -> {node[id]}{label};"
     yield "}"
 
@@ -231,7 +232,7 @@ def _dot_steps(plan: Plan, steps: list[Step], node: Mapping[str, str], indent: s
         shape = (
             ", shape=diamond, style=solid" if step.branch else ", peripheries=2" if step.for_each is not None else ""
         )
-        yield f"{indent}{node[step.id]} [label={_quoted(*_caption(step))}{shape}];"
+        yield f"{indent}{node[step.id]} [label={quoted(*_caption(step))}{shape}];"
     ranks: dict[int, list[str]] = {}
     for step in steps:
         ranks.setdefault(plan.wave_of[step.id], []).append(f"{node[step.id]};")
@@ -245,9 +246,10 @@ def _dot_shape(step: Step) -> str:
     return ", peripheries=2" if step.for_each is not None else ""
 
 
-def _quoted(*lines: str) -> str:
-    # `&` too: Graphviz reads HTML entities in plain labels.
-    escaped = (line.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for line in lines)
+def quoted(*lines: str) -> str:
+    # `&` too: Graphviz reads HTML entities in plain labels. It passes on what may stand in no XML.
+    whole = (line.replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd") for line in lines)
+    escaped = (line.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for line in whole)
     return '"' + "\\n".join(escaped) + '"'
 
 

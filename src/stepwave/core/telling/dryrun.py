@@ -41,6 +41,8 @@ def _of_all(plan: Plan) -> Iterator[str]:
     yield f"on failure: {workflow.on_failure.value}"
     if workflow.timeout_s:
         yield f"timeout {duration(workflow.timeout_s)}"
+    if workflow.min_free_bytes is not None:
+        yield f"{size_of(workflow.min_free_bytes)} of memory left free"
     if workflow.rate_limit_s:
         yield f"{duration(workflow.rate_limit_s)} between starts"
     if workflow.pools:

@@ -91,13 +91,13 @@ def _joined(*parts: str) -> str:
 _unshowable = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-_ci_command = re.compile(r"\n\s*(?:::|##\[)")  # a line that a CI system would obey
+_ci_command = re.compile(r"\n\s*::|##\w*\[")  # what a CI system would obey
 
 
 def _shell_word(text: str, style: Style) -> str:
     if not _unshowable.search(text) and not _ci_command.search(text) and (style.unicode or text.isascii()):
         return shlex.quote(text)
-    return "$'" + "".join(_escaped(char, style) for char in text) + "'"
+    return "$'" + "".join(_escaped(char, style) for char in text).replace("##", "\\043#") + "'"
 
 
 def path_word(path: str, style: Style) -> str:

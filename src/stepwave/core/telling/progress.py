@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from stepwave.core.events import (
+    MemoryShort,
     NewStep,
     Outcome,
     RunStarted,
@@ -71,6 +72,48 @@ def together(waves: Iterable[Wave]) -> Wave:
     return whole
 
 
+class Workload:
+    """What is left to do, in seconds of the slots and of each pool, as far as it is known; `unknown` are the steps of
+    which it is not."""
+
+    def __init__(self, pools: Mapping[str, int]) -> None:
+        self.unknown: set[str] = set()
+        self._pools = pools
+        self._left: dict[str, tuple[float, tuple[tuple[str, int], ...]]] = {}
+        self._slot_s = 0.0
+        self._pool_s = dict.fromkeys(pools, 0.0)
+
+    def add(self, step: str, seconds: float | None, resources: tuple[tuple[str, int], ...]) -> None:
+        if seconds is None:
+            self.unknown.add(step)
+        else:
+            self._left[step] = seconds, resources
+            self._count(seconds, resources)
+
+    def drop(self, step: str) -> None:
+        """It has ended."""
+        self.unknown.discard(step)
+        if step in self._left:
+            seconds, resources = self._left.pop(step)
+            self._count(-seconds, resources)
+
+    def _count(self, seconds: float, resources: Iterable[tuple[str, int]]) -> None:
+        self._slot_s += seconds
+        for pool, units in resources:
+            self._pool_s[pool] += seconds * units
+
+    def left_s(self, slots: int, ages: Mapping[str, float]) -> float:
+        """Of the slots, or of the pool that has most to do; `ages` is for how long steps have been running."""
+        slot_s, pool_s = self._slot_s, dict(self._pool_s)
+        for step, age in ages.items():
+            seconds, resources = self._left.get(step, (0.0, ()))
+            done_s = min(age, seconds)  # one that takes longer than ever does not make the others quicker
+            slot_s -= done_s
+            for pool, units in resources:
+                pool_s[pool] -= done_s * units
+        return max([slot_s / slots, *(left_s / self._pools[pool] for pool, left_s in pool_s.items())], default=0.0)
+
+
 class Progress:
     """Counts every event; asks nothing of the clock."""
 
@@ -83,6 +126,7 @@ class Progress:
         self.gathering: dict[str, Gathering] = {}
         self.stage = Stage.MAIN
         self.narrowed = ""
+        self.short: dict[str, MemoryShort] = {}
         self.retrying: dict[str, tuple[float, StepRetrying]] = {}
         self.held: dict[str, int] = {}
         self.waves = [Wave(len(wave)) for wave in plan.waves]
@@ -100,8 +144,9 @@ class Progress:
         self._wave = 0
         self._ran = 0
         self._ran_s = 0.0
-        self._estimate_s = sum(step.estimate_s or 0.0 for step in plan.steps.values())
-        self._without_estimate = sum(step.estimate_s is None for step in plan.steps.values())
+        self._expected = Workload(self.pools)
+        for id, step in self._steps.items():
+            self._expected.add(id, self._known_s(id), step.resources)
 
     @property
     def waiting(self) -> int:
@@ -131,6 +176,8 @@ class Progress:
                 self.pools = event.pools
             case RunStopping():
                 self.stopping = event.reason
+            case MemoryShort() if not event.starts:
+                self.short[event.step] = event
             case StageStarted() | StepsAdded() | WidthChanged():
                 self._change(event)
             case _:
@@ -150,7 +197,9 @@ class Progress:
         for step in steps:
             self._steps[step.id] = step
             self.total += 1
-            self._without_estimate += 1
+            if step.after in self.gathering:
+                self._expected.drop(step.after)  # from here on its parts stand for it
+            self._expected.add(step.id, self._known_s(step.id), step.resources)
             self.waves += [Wave() for _ in range(step.wave + 1 - len(self.waves))]
             self.waves[step.wave].total += 1
             if step.after in self.gathering:
@@ -158,7 +207,7 @@ class Progress:
 
     def _start(self, event: StepStarted, elapsed_s: float) -> None:
         self._leave(event.step)
-        self.retrying.pop(event.step, None)
+        self._end_wait(event.step)
         if event.step in self._fan_outs:
             self.gathering[event.step] = Gathering(elapsed_s)
             return
@@ -168,6 +217,10 @@ class Progress:
         self.slots_used = max(self.slots_used, slot + 1)
         self.running[event.step] = Running(slot, event.attempt, elapsed_s, event.log)
         self._hold(event.step, 1)
+
+    def _end_wait(self, step: str) -> None:
+        self.retrying.pop(step, None)
+        self.short.pop(step, None)
 
     def _leave(self, step: str) -> None:
         """The step is running no longer: its slot and its units are free."""
@@ -183,7 +236,7 @@ class Progress:
 
     def _finish(self, event: StepFinished) -> None:
         self._leave(event.step)
-        self.retrying.pop(event.step, None)
+        self._end_wait(event.step)
         whole = self.gathering.pop(event.step, None)
         self.done += 1
         failed = event.outcome in (Outcome.FAILED, Outcome.TIMEOUT)
@@ -197,10 +250,7 @@ class Progress:
             self._leave_wave(known, event)
 
     def _leave_wave(self, step: NewStep, event: StepFinished) -> None:
-        planned = self._plan.steps.get(step.id)
-        estimate_s = planned.estimate_s if planned else None
-        self._estimate_s -= estimate_s or 0.0
-        self._without_estimate -= estimate_s is None
+        self._expected.drop(step.id)
         wave = self.waves[step.wave]
         if event.outcome in (Outcome.FAILED, Outcome.TIMEOUT):
             wave.failed += 1
@@ -222,14 +272,23 @@ class Progress:
             self._wave += 1
         return self._wave + bool(self.waves)
 
+    def _known_s(self, step: str) -> float | None:
+        """How long it takes, from earlier runs or by its estimate; None: nobody knows."""
+        if step in self._plan.learned:
+            return self._plan.learned[step].duration_s
+        planned = self._plan.steps.get(step)
+        if planned and self._plan.learned and planned.type in (StepType.NOOP, StepType.CONDITION):
+            return 0.0
+        return planned.estimate_s if planned else None
+
     def left_s(self, now: float) -> float | None:
-        """A guess at the seconds left: from the estimates where every step left has one, else from the mean so far."""
+        """A guess at the seconds left: from what each step left is known to take, or else from the mean so far."""
         ages = {step: now - running.since_s for step, running in self.running.items()}
         if self.done == self.total:
             return None
-        if not self._without_estimate:
+        if not self._expected.unknown:
             path_s = max((self._plan.remaining_s.get(step, 0.0) - age for step, age in ages.items()), default=0.0)
-            return max(path_s, (self._estimate_s - sum(ages.values())) / self.slots, 0.0)
+            return max(path_s, self._expected.left_s(self.slots, ages))
         if self._ran < 3:
             return None
         mean_s = self._ran_s / self._ran

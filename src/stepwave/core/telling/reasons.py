@@ -6,7 +6,7 @@ from typing import Any
 from stepwave.core.events import BY_BRANCH, BY_CONDITION, NO_EXECUTOR, NOT_SELECTED, Outcome
 from stepwave.core.model import Stage
 from stepwave.core.telling.because import Because, Charge
-from stepwave.core.telling.story import ALONE, RATE, WAVE, Cause, StepStory, Story
+from stepwave.core.telling.story import ALONE, MEMORY, RATE, WAVE, Cause, StepStory, Story
 from stepwave.core.telling.style import Style
 from stepwave.core.telling.wording import STAGE_NAMES
 from stepwave.core.text import duration, plural
@@ -229,6 +229,7 @@ _limits = {
     RATE: "the rate limit, the least time between two starts",
     ALONE: "its turn beside a step that runs alone",
     WAVE: "others of its wave, as maxConcurrency says",
+    MEMORY: "memory, of which the machine had too little left",
 }
 _unknown = "a pool or a limit, which was not recorded"
 

@@ -29,7 +29,7 @@ def event_document(entry: Entry) -> dict[str, Any]:
         "elapsed": round(entry.elapsed_s, 6),
         "run": entry.run,
         "event": name,
-        **{camel: _value(getattr(event, field)) for field, camel in names},
+        **{camel: as_values(getattr(event, field)) for field, camel in names},
     }
 
 
@@ -60,8 +60,8 @@ def _camel(name: str) -> str:
 _plain = frozenset((str, int, bool, type(None)))
 
 
-def _value(value: Any) -> Any:
-    """A field as JSON values: tuples become lists, enums their value, times whole microseconds."""
+def as_values(value: Any) -> Any:
+    """As JSON values: named tuples become objects, other tuples lists, enums their value; times whole microseconds."""
     if type(value) in _plain:
         return value
     if isinstance(value, float):
@@ -69,10 +69,10 @@ def _value(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {key: _value(item) for key, item in value.items()}
+        return {key: as_values(item) for key, item in value.items()}
     if hasattr(value, "_fields"):
-        return {camel: _value(getattr(value, field)) for field, camel in _shape(type(value))[1]}
-    return [_value(item) for item in value]
+        return {camel: as_values(getattr(value, field)) for field, camel in _shape(type(value))[1]}
+    return [as_values(item) for item in value]
 
 
 # --- the result ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from stepwave.core.events import (
     Event,
+    MemoryShort,
     NewStep,
     Outcome,
     RunFinished,
@@ -131,6 +132,9 @@ class _Retelling:
         """What happens less often, and moves nothing."""
         if isinstance(event, StepStopping):
             tale.stopping = event.reason
+        elif isinstance(event, MemoryShort):
+            if tale.waiting and not event.starts:
+                self._charging.note_short(event.step)
         elif isinstance(event, StepTested):
             tale.tests[event.test] = event
         elif isinstance(event, StepDecided):

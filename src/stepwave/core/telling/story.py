@@ -59,15 +59,17 @@ class Cause(Enum):
 RATE = "rate limit"
 ALONE = "exclusive"
 WAVE = "maxConcurrency"
-"""Limits: the time between two starts; a step that runs alone; how many of one wave may run at a time."""
+MEMORY = "memory"
+"""Limits: the time between two starts; a step that runs alone; how many of one wave may run at a time; what the machine
+has left."""
 
 
 class Wait(NamedTuple):
     """From `begin_s` to `end_s` it waited; `name` is the step, the pool or the limit that it waited for.
 
     NEED: the last of its needs to end, or where those did not decide, the last step of an earlier stage or wave.
-    SLOT: so many steps may run at a time. LIMIT: one of RATE, ALONE, WAVE, or "", which was not recorded. RETRY: the
-    delay between two attempts.
+    SLOT: so many steps may run at a time. LIMIT: one of RATE, ALONE, WAVE, MEMORY, or "", which was not recorded.
+    RETRY: the delay between two attempts.
     """
 
     begin_s: float

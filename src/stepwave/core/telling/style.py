@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from stepwave.core.text import harmless, one_line
+from stepwave.core.text import harmless, no_command, one_line
 
 
 class Role(Enum):
@@ -63,7 +63,7 @@ class Style(NamedTuple):
     def quote(self, line: str, limit: int = 500) -> str:
         """A line of a tool's output: indentation kept, colours dropped, of a progress bar the last state."""
         state = without_paint(line[: 8 * limit].rstrip("\r\n")).rpartition("\r")[2]
-        flat = harmless(state.expandtabs(8).replace("\n", " "))
+        flat = no_command(harmless(state.expandtabs(8).replace("\n", " ")))
         return self.crop(self.spell(flat), limit)
 
     def crop(self, text: str, width: int) -> str:

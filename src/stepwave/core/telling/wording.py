@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from stepwave.core.events import BY_BRANCH, NO_EXECUTOR, StepTested
+from stepwave.core.events import BY_BRANCH, NO_EXECUTOR, MemoryShort, StepTested
 from stepwave.core.model import Rule, Stage, Value
-from stepwave.core.text import one_line
+from stepwave.core.text import one_line, size_of
 
 STAGE_NAMES: Mapping[Stage, str] = {
     Stage.CHECK: "pre-flight checks",
@@ -43,6 +43,12 @@ _comparisons = {
     "matches": "matches",
     "not_matches": "does not match",
 }
+
+
+def memory_words(event: MemoryShort) -> str:
+    """`Waits for memory: it needs 2 GB, and 1.5 GB are left`."""
+    figures = f"it needs {size_of(event.needed_bytes)}, and {size_of(event.left_bytes)} are left"
+    return f"Starts alone, short of memory: {figures}" if event.starts else f"Waits for memory: {figures}"
 
 
 def rule_words(rule: Rule, limit: int = 200) -> str:

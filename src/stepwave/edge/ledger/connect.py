@@ -74,23 +74,32 @@ def _make(path: Path, *, durable: bool) -> None:
     """A new ledger is made aside and put into its place whole: SQLite itself waits for the disk five times for that,
     25 ms on an idle one. Of several processes that do this at once one comes first.
 
+    Beside what is left of one that was deleted (`ledger.db-wal`), which would be played into the new one, and where
+    links do not exist, it is an empty file: SQLite fills that, and deletes what is left of another.
     Private whatever the umask; SQLite gives its other files the same mode.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    if not _has_wal(path):
+        _put_image(path, durable=durable)
+    with suppress(FileExistsError):
+        os.close(os.open(path, _new_file, 0o600))
+
+
+_new_file = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+def _put_image(path: Path, *, durable: bool) -> None:
     aside = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
     try:
-        with open(os.open(aside, flags, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor
+        with open(os.open(aside, _new_file, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor
             file.write(_image())
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        with suppress(OSError):  # where links do not exist SQLite fills the empty file
+        with suppress(OSError):
             os.link(aside, path)
     finally:
         with suppress(FileNotFoundError):
             aside.unlink()
-    with suppress(FileExistsError):
-        os.close(os.open(path, flags, 0o600))
 
 
 def _image() -> bytes:
@@ -249,18 +258,21 @@ def as_unusable(path: Path, problem: Exception) -> LedgerUnusable:
     code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
     locked = f"is locked by another process, which was waited for {PATIENCE_S:.0f} s", f"is a run stopped? {_without}"
     damaged = "is damaged, or no ledger", _aside
+    full = "no space left on device", "make room, or `stepwave prune --keep 10`"
     no_write = "may not be written", _elsewhere
     reasons = {
         sqlite3.SQLITE_BUSY: locked,
         sqlite3.SQLITE_LOCKED: locked,
         sqlite3.SQLITE_NOTADB: damaged,
         sqlite3.SQLITE_CORRUPT: damaged,
-        sqlite3.SQLITE_FULL: ("no space left on device", "make room, or `stepwave prune --keep 10`"),
+        sqlite3.SQLITE_FULL: full,
         sqlite3.SQLITE_READONLY: no_write,
         sqlite3.SQLITE_PERM: no_write,
         sqlite3.SQLITE_CANTOPEN: ("is a folder" if path.is_dir() else "cannot be opened", _elsewhere),
         sqlite3.SQLITE_IOERR: (_trouble(problem), _elsewhere),
     }
+    if getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:  # the index of the WAL finds no room
+        return unusable(path, *full)
     return unusable(path, *reasons.get(code, (f"cannot be used: {problem}", _elsewhere)))
 
 
@@ -269,7 +281,7 @@ def _trouble(problem: Exception) -> str:
     name = getattr(problem, "sqlite_errorname", "").removeprefix("SQLITE_IOERR_")
     if name in ("WRITE", "FSYNC", "DIR_FSYNC", "TRUNCATE"):
         return "cannot be written: disk I/O error"
-    if name in ("LOCK", "RDLOCK", "UNLOCK", "SHMOPEN", "SHMLOCK", "SHMMAP", "SHMSIZE"):
+    if name in ("LOCK", "RDLOCK", "UNLOCK", "SHMOPEN", "SHMLOCK", "SHMMAP"):
         return "cannot be shared here: is it on a network file system?"
     return "cannot be read or written: disk I/O error"
 

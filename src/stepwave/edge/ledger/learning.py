@@ -123,18 +123,19 @@ class Learning:
         """By step; those of the parts that a `forEach` had are among them."""
         if db.execute("SELECT 1 FROM learned LIMIT 1").fetchone() is None:
             return {}
-        rows = db.execute(f"SELECT step, print, {_figures} FROM learned WHERE flow = ?", (self._flow,)).fetchall()
-        prints, steps = self._known_prints(), plan.steps
+        rows = db.execute(f"SELECT step, print, {_figures} FROM learned WHERE flow = ?", (self._flow,))
+        prints, steps, settled = self._known_prints(), plan.steps, self._settled
         before: dict[str, Learned] = {}
-        for step, print, *figures in rows:
-            whole = step if step in steps else step.partition("[")[0]
-            if whole in steps:
-                known = before if prints.get(whole, print) != print else self._settled
-                known[step] = Learned._make(figures)
-        wanted = {step: prints[step] for step in steps if step not in self._settled and step in prints}
+        for row in rows:
+            step = whole = row[0]
+            if step not in steps and (whole := step.partition("[")[0]) not in steps:
+                continue  # it is in the file no more
+            known = settled if prints.get(whole, row[1]) == row[1] else before
+            known[step] = Learned._make(row[2:])
+        wanted = {step: prints[step] for step in steps if step not in settled and step in prints}
         elsewhere = _by_print(db, set(wanted.values()))
         found = {step: elsewhere[print] for step, print in wanted.items() if print in elsewhere}
-        return before | found | self._settled
+        return before | found | settled if before or found else settled
 
 
 def _differs(end: StepFinished, known: Learned) -> bool:

@@ -6,6 +6,7 @@ Rule 3  Only what is called like a run is deleted.
 """
 
 import calendar
+import math
 import os
 import re
 import time
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from stepwave.edge.ledger.connect import FILE_NAME, Ledger, open_to_read, telling, unusable
 from stepwave.edge.ledger.lock import hold, is_held
-from stepwave.edge.ledger.reader import runs
+from stepwave.edge.ledger.reader import Run, runs
 
 _run_id = re.compile(r"(\d{8}-\d{6})-[0-9a-f]{6}", re.ASCII)
 _beginning_s = 60.0
@@ -35,10 +36,14 @@ def old_runs(
     ledger: Ledger | None, state: Path, *, keep: int | None, older_s: float | None, now: float
 ) -> tuple[Old, ...]:
     """The oldest first: all but the latest `keep`, and of them those that began more than `older_s` ago."""
-    known = {run.id: Old(run.id, run.started_at, run.no) for run in (runs(ledger) if ledger else ())}
+    recorded = runs(ledger) if ledger else []
+    known = {run.id: Old(run.id, run.started_at, run.no) for run in recorded}
     found = {**{old.id: old for old in _folders(state, now)}, **known}
-    spared = _spared(ledger, state)
-    latest_first = sorted(found.values(), key=lambda old: (old.started_at, old.no or 0, old.id), reverse=True)
+    spared = _spared(recorded, state)
+    began = _in_order(recorded)
+    latest_first = sorted(
+        found.values(), key=lambda old: (began.get(old.id, old.started_at), old.no or 0, old.id), reverse=True
+    )
     chosen = latest_first[keep or 0 :]
     if older_s is not None:
         chosen = [old for old in chosen if now - old.started_at > older_s]
@@ -58,9 +63,18 @@ def _folders(state: Path, now: float) -> Iterable[Old]:
                 yield Old(entry.name, float(at), None)
 
 
-def _spared(ledger: Ledger | None, state: Path) -> set[str]:
+def _in_order(latest_first: Iterable[Run]) -> dict[str, float]:
+    """When each run began, by id: no later than those that were recorded after it, whatever the clock said."""
+    began: dict[str, float] = {}
+    latest = math.inf
+    for run in latest_first:
+        began[run.id] = latest = min(latest, run.started_at)
+    return began
+
+
+def _spared(recorded: Iterable[Run], state: Path) -> set[str]:
     """Rule 1."""
-    all_runs = {run.id: run for run in (runs(ledger) if ledger else ())}
+    all_runs = {run.id: run for run in recorded}
     spared: set[str] = set()
     for run in all_runs.values():
         if run.status is None and is_held(state / "runs" / run.id):

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from stepwave.core.events import (
     BreakerOpened,
     Event,
+    MemoryShort,
     NewStep,
     RunFinished,
     RunStarted,
@@ -131,6 +132,7 @@ _makers: dict[str, Callable[..., Event]] = {
     "StepsAdded": lambda steps: StepsAdded(tuple(_new_step(*step[: len(NewStep._fields)]) for step in steps)),
     "StageStarted": lambda stage, steps: StageStarted(Stage(stage), tuple(steps)),
     "WidthChanged": WidthChanged,
+    "MemoryShort": MemoryShort,
     "BreakerOpened": BreakerOpened,
     "RunStopping": RunStopping,
     "RunFinished": lambda status, *rest: RunFinished(Status(status), *rest),

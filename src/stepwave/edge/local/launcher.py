@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stepwave.core.events import Exited, Launch, Order, Signal, Silent, Stop, Usage, stdout_log
 from stepwave.core.model import Limits
+from stepwave.core.tracing import STATE_VARIABLE, VARIABLE, Trace
 from stepwave.edge.local.messages import receive, receive_alone, send
 from stepwave.edge.local.sink import KEEP
 from stepwave.edge.local.zygote import Zygote
@@ -31,14 +32,24 @@ class LocalLauncher:
     """`inbox`: where ends are reported. `folder`: the run's folder; logs are written below it.
 
     `zygote` makes the supervisors; `close` closes it, too. `forms` is what is masked in all that is printed: see
-    `stepwave.core.masking`.
+    `stepwave.core.masking`. `trace` is what every attempt finds in TRACEPARENT; nobody before this hears of it, so it
+    is in no record and in no fingerprint.
     """
 
-    def __init__(self, inbox: Inbox, folder: Path, zygote: Zygote, forms: tuple[tuple[bytes, bool], ...] = ()) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        folder: Path,
+        zygote: Zygote,
+        forms: tuple[tuple[bytes, bool], ...] = (),
+        trace: Trace | None = None,
+    ) -> None:
         self._forms = forms
+        self._trace = trace
         self._inbox = inbox
         self._folder = folder
         self._idle: list[Slot] = []
+        self._slots: list[Slot] = []  # in the order in which they were made
         self._busy: dict[tuple[str, int], Slot] = {}
         self._zygote = zygote
 
@@ -73,12 +84,21 @@ class LocalLauncher:
             list(order.argv),
             limit_command(order.limits),
             order.cwd,
-            {name: value and str(value) for name, value in order.env.items()},  # marshal takes no `Private`
+            self._environment(order),
             stdin,
             (f"{self._folder}/{order.log}", apart, order.limits.output_bytes),
         )
         listening = _listening(order)
         return message if listening is None else (*message, listening)
+
+    def _environment(self, order: Launch) -> dict[str, str | None]:
+        """What is laid over that of the caller."""
+        env = {name: value and str(value) for name, value in order.env.items()}  # marshal takes no `Private`
+        if self._trace is not None and VARIABLE not in env:
+            env[VARIABLE] = self._trace.parent_of(order.step, order.attempt)
+            if not self._trace.parent:
+                env.setdefault(STATE_VARIABLE, None)  # of a trace that nobody knows of
+        return env
 
     def _stop(self, order: Stop) -> None:
         slot = self._busy.get((order.step, order.attempt))
@@ -100,10 +120,21 @@ class LocalLauncher:
             with suppress(OSError):
                 send(slot.channel, (word,))
 
+    def weigh(self) -> dict[str, int] | None:
+        """Bytes that the processes of each running step use now; None where that is not known."""
+        from stepwave.edge.local.weigh import weigh_children
+
+        below = weigh_children(self._zygote.pid)
+        if below is None or len(below) != len(self._slots):  # a supervisor has just come, or been killed
+            return None
+        found = zip(self._slots, below, strict=True)
+        return {slot.launch.step: used for slot, used in found if slot.launch is not None}
+
     # --- slots ------------------------------------------------------------------------------------
 
     def _new_slot(self) -> Slot:
         slot = Slot(self._zygote.new_supervisor())
+        self._slots.append(slot)
         if self._forms:
             send(slot.channel, ("mask", self._forms))
         self._inbox.watch(slot.channel, lambda: self._read(slot))
@@ -131,6 +162,7 @@ class LocalLauncher:
     def _drop(self, slot: Slot) -> None:
         self._inbox.unwatch(slot.channel)
         os.close(slot.channel)
+        self._slots.remove(slot)
         if slot in self._idle:
             self._idle.remove(slot)
 

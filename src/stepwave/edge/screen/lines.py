@@ -9,13 +9,14 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from stepwave.core.events import (
     BY_CONDITION,
     BreakerOpened,
     Entry,
     Event,
+    MemoryShort,
     NewStep,
     Outcome,
     RunFinished,
@@ -39,9 +40,12 @@ from stepwave.core.plan import Plan
 from stepwave.core.telling.endings import breaker_words, decision_words, ending, mark
 from stepwave.core.telling.pasting import paste
 from stepwave.core.telling.style import Role, Style
-from stepwave.core.telling.wording import name_of_test
+from stepwave.core.telling.wording import memory_words, name_of_test
 from stepwave.core.text import duration, plural, size_of
 from stepwave.edge.screen.outlet import Outlet
+
+if TYPE_CHECKING:
+    from stepwave.core.telling.exporting.sections import Fold
 
 MANY_STEPS = 200
 """Of more steps than this, starts and successes are told with `verbose` only."""
@@ -51,6 +55,8 @@ SKIPS_IN_A_ROW = 20
 """Further steps skipped in a row for the same reason are counted, not named."""
 TAIL_LINES = 50
 """So much of a step's output is repeated with `verbose`; all of it is in its log."""
+FOLDED_LINES = 500
+"""So much of it where it is folded together."""
 _TAIL_BYTES = 64 * 1024
 
 
@@ -58,7 +64,8 @@ class Lines:
     """A listener that writes to `stream`, each line at once.
 
     `quiet`: failures only. `verbose`: commands, queue times, and the end of each step's output, read from its
-    log in `folder`, the run's (None: it has none). `patience_s`: how long `close` waits for a reader.
+    log in `folder`, the run's (None: it has none). `patience_s`: how long `close` waits for a reader. `fold`: how a CI
+    system folds what a step printed together; then that of failed steps is told without `verbose`, too.
     """
 
     refresh_s: float | None = 1.0
@@ -73,6 +80,7 @@ class Lines:
         quiet: bool = False,
         *,
         patience_s: float = 10.0,
+        fold: "Fold | None" = None,
     ) -> None:
         self._plan = plan
         self._style = style
@@ -80,6 +88,8 @@ class Lines:
         self._quiet = quiet
         self._folder = folder
         self._patience_s = patience_s
+        self._fold = fold
+        self._at = 0.0
         self._outlet = Outlet(stream)
         self._total = len(plan.steps)
         self._few = self._total <= MANY_STEPS or verbose
@@ -96,6 +106,7 @@ class Lines:
 
     def see(self, entry: Entry) -> None:
         """Tell of the event. Never raises for what the stream does."""
+        self._at = entry.at
         match entry.event:
             case RunStarted() as event:
                 self._run_started(event)
@@ -170,7 +181,7 @@ class Lines:
             self._head(f"Finally ({plural(count, 'step')}):")
 
     def _step_started(self, event: StepStarted) -> None:
-        if self._verbose:
+        if self._verbose or self._fold:
             self._logs[event.step] = event.log
         step = self._steps.get(event.step)
         # What these do is told as it happens: an answer, or the steps that they become.
@@ -192,6 +203,7 @@ class Lines:
             self._tell_skip(event)
         elif not self._is_told(event) and (self._few or event.outcome is not Outcome.COMPLETED):
             self._tell_end(event)
+        self._logs.pop(event.step, None)
         self._tell_tenth(elapsed_s)
 
     def _is_told(self, event: StepFinished) -> bool:
@@ -203,9 +215,9 @@ class Lines:
         if self._quiet and event.outcome not in (Outcome.FAILED, Outcome.TIMEOUT):
             return
         self._tell(*mark(event, self._style), event.step, ending(event, self._style))
-        if self._verbose:
-            if event.queued_s >= 0.001:
-                self._say(self._style.paint(f"    queued for {duration(event.queued_s)}", Role.DIM))
+        if self._verbose and event.queued_s >= 0.001:
+            self._say(self._style.paint(f"    queued for {duration(event.queued_s)}", Role.DIM))
+        if self._verbose or (self._fold and event.outcome in (Outcome.FAILED, Outcome.TIMEOUT)):
             self._repeat_step(event.step)
 
     def _tell_skip(self, event: StepFinished) -> None:
@@ -303,9 +315,10 @@ class Lines:
                 time = f" ({duration(event.duration_s)})"
                 words = f"PASS{time}" if event.passed else f"FAIL{time}: {style.word(event.reason or '')}"
                 glyph, role = (style.ok, Role.OK) if event.passed else (style.fail, Role.FAIL)
-                self._repeat_step(event.step)
+                if self._verbose:
+                    self._repeat_step(event.step)
                 self._tell(glyph, role, event.step, f"test {style.word(event.test, 80)}: {words}")
-                if self._verbose and event.log:
+                if event.log and (self._verbose or (self._fold and not event.passed)):
                     self._repeat(event.step, event.log)
             case StepDecided() if self._few or event.error is not None:
                 glyph, role = (style.arrow, Role.ACCENT) if event.error is None else (style.warn, Role.WARN)
@@ -342,6 +355,8 @@ class Lines:
                 failures = plural(event.failures, "failed attempt")
                 words = f"The circuit breaker of {breaker_words(event.breaker, style)} is open after {failures}"
                 self._mention(style.warn, Role.WARN, words)
+            case MemoryShort() if self._few or event.starts:
+                self._tell(style.dot, Role.DIM, event.step, memory_words(event))
             case WidthChanged():
                 width = plural(event.max_concurrency, "step")
                 self._mention(
@@ -363,33 +378,37 @@ class Lines:
         self._say(f"  {self._style.paint(glyph, role)} [{self._style.word(step, 80)}] {words}")
 
     def _repeat_step(self, step: str) -> None:
-        """What the command of the step printed, once; with `verbose` only."""
+        """What the command of the step printed, once."""
         if log := self._logs.pop(step, ""):
             self._repeat(step, log)
 
     def _repeat(self, step: str, log: str) -> None:
         if self._folder is None:
             return
-        prefix = self._style.paint(f"    [{self._style.word(step, 80)}]", Role.DIM)
-        cut, lines = _tail(self._folder / log)
+        cut, lines = _tail(self._folder / log, FOLDED_LINES if self._fold else TAIL_LINES)
+        quoted = [self._style.quote(line) for line in lines]
         if cut:
             where = self._style.word(str(self._folder / log), 500)
-            self._say(f"{prefix} {self._style.ellipsis} all of it: {where}")
-        for line in lines:
-            self._say(f"{prefix} {self._style.quote(line)}".rstrip())
+            quoted.insert(0, f"{self._style.ellipsis} all of it: {where}")
+        if self._fold and quoted:
+            self._outlet.put_all(self._fold(f"[{self._style.word(step, 80)}] output", quoted, self._at))
+        elif not self._fold:
+            prefix = self._style.paint(f"    [{self._style.word(step, 80)}]", Role.DIM)
+            for line in quoted:
+                self._say(f"{prefix} {line}".rstrip())
 
     def _say(self, line: str) -> None:
         self._outlet.put(line)
 
 
-def _tail(log: Path) -> tuple[bool, list[str]]:
+def _tail(log: Path, count: int) -> tuple[bool, list[str]]:
     """The last lines of a log, and whether there are more; nothing of one that cannot be read."""
     size, end = _end(log, _TAIL_BYTES)
     if size < _TAIL_BYTES:  # perhaps because it has been turned over
         before, older = _end(Path(older_log(str(log))), _TAIL_BYTES - size)
         size, end = size + before, older + end
     lines = end.decode("utf-8", "replace").removesuffix("\n").split("\n") if end else []
-    return size > _TAIL_BYTES or len(lines) > TAIL_LINES, lines[-TAIL_LINES:]
+    return size > _TAIL_BYTES or len(lines) > count, lines[-count:]
 
 
 def _end(log: Path, limit: int) -> tuple[int, bytes]:

@@ -2,6 +2,7 @@
 
 import select
 from collections import deque
+from collections.abc import Sequence
 from typing import TextIO
 
 from stepwave.core.text import plural
@@ -28,6 +29,14 @@ class Outlet:
             self._waiting.append(line)
         else:
             self._dropped += 1
+        self.pump()
+
+    def put_all(self, lines: Sequence[str]) -> None:
+        """All of them, or none: the first may mean something that only the last one ends."""
+        if len(self._waiting) + len(lines) <= _BACKLOG_LINES:
+            self._waiting.extend(lines)
+        else:
+            self._dropped += len(lines)
         self.pump()
 
     def pump(self, wait_s: float = 0.0) -> None:

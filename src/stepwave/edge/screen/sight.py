@@ -16,7 +16,7 @@ from stepwave.core.model import Stage
 from stepwave.core.telling.progress import Gathering, Progress, Running, Wave, together
 from stepwave.core.telling.style import Role, Span, Style, cells, fit, last_line, pad, pad_left
 from stepwave.core.telling.wording import STAGE_NAMES
-from stepwave.core.text import duration
+from stepwave.core.text import duration, size_of
 
 Row = list[Span]
 
@@ -87,7 +87,7 @@ class Sight:
         narrow = f" ({self._style.word(numbers.narrowed, 60)})" if numbers.narrowed else ""
         figures: list[Span] = [(f"running {len(numbers.running)}/{numbers.slots}{narrow}", None)]
         figures.append((f"wave {numbers.wave()}/{len(numbers.waves)}", None))
-        figures += [(f"{numbers.waiting} waiting", None)] * bool(numbers.waiting)
+        figures += [(f"{numbers.waiting} waiting{self._short()}", None)] * bool(numbers.waiting)
         figures += [(f"{numbers.failed} failed", Role.FAIL)] * bool(numbers.failed)
         figures += [(f"{numbers.tolerated} tolerated", Role.WARN)] * bool(numbers.tolerated)
         figures += [(f"{numbers.skipped} skipped", Role.DIM)] * bool(numbers.skipped)
@@ -95,6 +95,11 @@ class Sight:
         figures += [(f"{self._style.word(pool, 20)} {numbers.held.get(pool, 0)}/{n}", None) for pool, n in pools]
         between: Span = (f" {self._style.dot} ", Role.DIM)
         return [("  ", None), *(span for figure in figures for span in (figure, between))][:-1]
+
+    def _short(self) -> str:
+        """Who waits for memory, and for how much of it."""
+        first = next(iter(self._numbers.short.values()), None)
+        return f", {self._style.word(first.step, 20)} for {size_of(first.needed_bytes)} of memory" if first else ""
 
     # --- full: by wave
 

@@ -1,0 +1,1 @@
+"""Where the steps of a drawing stand: a layered layout in which no edge crosses a step."""

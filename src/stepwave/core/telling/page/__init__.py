@@ -1,0 +1,1 @@
+"""A run, or a plan, as one web page that needs nothing else."""
