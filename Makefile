@@ -19,7 +19,7 @@ $(RUN_STAMP): pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,formats,browser]'
 	@touch $@ $(RUN_STAMP)
 
 run: $(RUN_STAMP) ## install into .venv and run the quickstart workflow
@@ -38,7 +38,6 @@ check: $(DEV_STAMP) ## the quick half of `make test`: format, lint, types, the h
 	$(BIN)/python -m pytest tests/test_house.py tests/core
 
 browser: $(DEV_STAMP) ## the page of a run in a real browser; pictures in build/screenshots
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'
 	STEPWAVE_SCREENSHOTS=build/screenshots $(BIN)/python -m pytest tests/browser
 
 bench: $(DEV_STAMP) ## measure against make, ninja and other runners
