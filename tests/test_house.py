@@ -42,6 +42,8 @@ TELLING = {
     "cli.exporting", "cli.drawing", "pages",
 }  # fmt: skip
 SECRETIVE = {"keyring", "core.masked", "core.masking", "core.secret_forms", "edge.secrets", "core.running.discreet"}
+MINDFUL = {"core.running.needs", "core.running.room", "edge.sensor", "edge.local.weigh"}
+"""Where steps may have to wait for memory."""
 LISTENED_TO = {"engine"}  # an edge may know the loop it is plugged into
 
 
@@ -129,6 +131,7 @@ def test_heavy_modules_are_imported_where_they_are_needed() -> None:
         (["run", "-q", "examples/workflows/plan.json"], {"typer", "dataclasses", "inspect", *HEAVY} - {"sqlite3"}),
         (["run", "-q", "--no-ledger", "examples/workflows/plan.json"], {"typer", "dataclasses", "inspect", *HEAVY}),
         (["run", "-q", "examples/workflows/plan.json"], {f"stepwave.{name}" for name in SECRETIVE | TELLING}),
+        (["run", "-q", "examples/workflows/plan.json"], {f"stepwave.{name}" for name in MINDFUL}),
         (["run", "-q", "examples/workflows/resources.yaml"], {"typer", "dataclasses", *HEAVY} - {"yaml", "sqlite3"}),
         (["plan", "examples/workflows/plan.json"], HEAVY - {"sqlite3"}),
         (["simulate", "examples/workflows/plan.json"], HEAVY - {"sqlite3"}),

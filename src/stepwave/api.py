@@ -141,12 +141,12 @@ def run(  # noqa: PLR0913 - a run has as many parameters as options
     been read. With `skip_agents` steps for which there is no executor are skipped, and the run has not failed.
     `record`: the run is kept in the ledger, with `durable` even through a loss of power.
     """
-    file = "" if isinstance(source, Workflow) else os.path.realpath(source)
+    file = ""
     if not isinstance(source, Workflow):
         loaded = load(source, variables=variables, environ=environ, strict=strict, tools=tools)
         if loaded.workflow is None:
             return _refused(os.fspath(source), loaded.diagnostics)
-        source = loaded.workflow
+        file, source = os.path.realpath(source), loaded.workflow
     elif variables or tools:
         raise TypeError("variables and tools belong to the reading of a file: give them to load()")
     planned = plan(source, max_concurrency=max_concurrency)
@@ -218,7 +218,7 @@ def run_plan(  # noqa: PLR0913 - see `run`
             closing.callback(os.close, hold(folder))
         before_pause: list[Callable[[], None]] = []
         after_pause: list[Callable[[], None]] = []
-        closing.enter_context(Interrupts(inbox, before_pause, after_pause))
+        interrupts = closing.enter_context(Interrupts(inbox, before_pause, after_pause))
         if zygote is not None:
             closing.callback(zygote.close)
 
@@ -260,7 +260,7 @@ def run_plan(  # noqa: PLR0913 - see `run`
         after_pause += [launcher.thaw]
         senses = plan.workflow.adaptive or measured is not None
         drive(schedule, _sensing(launcher, inbox) if senses else launcher, inbox, spine)
-    return tally.summary()._replace(folder=str(folder))
+    return tally.summary()._replace(folder=str(folder), last_signal=interrupts.last)
 
 
 def fetch_secrets(

@@ -87,10 +87,10 @@ def find(path: str, wanted: str | None, environ: Mapping[str, str], *, of_file: 
 
 
 def _states(path: str, environ: Mapping[str, str]) -> list[Path]:
-    from stepwave.edge.files import state_folders
+    from stepwave.edge.files import known_states
 
     whole = Path(os.path.realpath(path))
-    return state_folders(whole if whole.is_dir() else whole.parent, environ)
+    return known_states(whole if whole.is_dir() else whole.parent, environ)
 
 
 def _nothing(path: str) -> Diagnostic:

@@ -32,13 +32,13 @@ class Pruned(NamedTuple):
 
 def states(file: str | None) -> list[Path]:
     """The state folders in question, the usual one first."""
-    from stepwave.edge.files import state_folders
+    from stepwave.edge.files import known_states
     from stepwave.loading import locate
 
     if file is None:
-        return state_folders(Path.cwd(), os.environ)
+        return known_states(Path.cwd(), os.environ)
     whole = Path(os.path.realpath(locate(file)))
-    return state_folders(whole if whole.is_dir() else whole.parent, os.environ)
+    return known_states(whole if whole.is_dir() else whole.parent, os.environ)
 
 
 # --- looking -------------------------------------------------------------------------------------------

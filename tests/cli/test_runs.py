@@ -525,6 +525,39 @@ def test_a_ledger_that_cannot_be_written_any_more_ends_the_run(tmp_path: Path) -
     assert all((tmp_path / id).exists() for id in recorded)
 
 
+def test_a_state_folder_that_a_step_removes(tmp_path: Path) -> None:
+    flow(tmp_path, "{name: clean, steps: [{id: a, run: rm -rf .stepwave}]}")
+    ended = stepwave("run", "flow.yaml", cwd=tmp_path)
+    assert ended.code == 3
+    assert "✓ [a] Complete" in ended.err
+    assert normal(ended.err, tmp_path).endswith(
+        "stepwave: `$TMP/.stepwave/ledger.db`: was deleted while the run went on\n"
+        "  = help: nothing is recorded of this run\n"
+    )
+
+
+def test_in_the_folder_of_somebody_else_the_runs_in_the_home_are_meant(tmp_path: Path) -> None:
+    flow(tmp_path, "{name: theirs, steps: [{id: a, run: echo hi}, {id: b, needs: a, run: test -e there}]}")
+    assert stepwave("run", "flow.yaml", cwd=tmp_path).code == 1
+    state = tmp_path / ".stepwave"
+    state.chmod(0)
+    # Root may enter every folder, unless it gives that right away.
+    command = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", *MODULE) if os.geteuid() == 0 else MODULE
+    try:
+        ended = stepwave("run", "flow.yaml", cwd=tmp_path, command=command)
+        assert ended.code == 1, ended.err
+        (mine,) = (tmp_path / ".local/state/stepwave/runs").iterdir()
+        assert stepwave("status", cwd=tmp_path, command=command).out.startswith(f"run {mine.name} of theirs: failed")
+        (tmp_path / "there").touch()
+        ended = stepwave("run", "flow.yaml", "--resume", cwd=tmp_path, command=command)
+        assert ended.code == 0
+        assert f"[a] Reused (run {mine.name})" in ended.err
+        assert stepwave("prune", "--keep", "0", cwd=tmp_path, command=command).code == 0
+        assert not any((tmp_path / ".local/state/stepwave/runs").iterdir())
+    finally:
+        state.chmod(0o700)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to mount")
 @pytest.mark.parametrize("ballast", [90_000, 60_000], ids=["for the ledger", "for what lies beside it"])
 def test_a_small_disk_that_is_full(ballast: int, tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.core.model import Step
+from stepwave.core.model import Limits, Step
 from stepwave.core.running.admission import PATIENCE, Admission
 from stepwave.core.running.graph import make_plan
+from stepwave.core.running.needs import need_of
 from tests.core.world import step, workflow
 
 POOLS = {"p": 3, "q": 1}
+MB = 1 << 20
+UNLIMITED = Limits()
 
 
 @st.composite
@@ -25,6 +28,7 @@ def crowds(draw: st.DrawFn) -> list[Step]:
                 exclusive=draw(st.integers(0, 5)) == 0,
                 max_concurrency=draw(st.sampled_from([None, None, 1, 2, 3])),
                 priority=draw(st.integers(-1, 1)),
+                limits=Limits(memory_bytes=draw(st.sampled_from([None, 100 * MB, 300 * MB, 900 * MB]))),
             )
         )
     return made
@@ -42,34 +46,50 @@ def assert_room(admission: Admission, running: list[Step]) -> None:
         assert one.max_concurrency is None or mates <= one.max_concurrency
 
 
+def assert_memory(admission: Admission, running: list[Step]) -> None:
+    """Of the last to start."""
+    needs = [need_of(one, {}) for one in running]
+    assert admission.held_bytes == sum(needs)
+    assert not needs[-1] or needs[-1] == sum(needs) or sum(needs) <= (admission.budget_bytes or 0)
+
+
 @settings(max_examples=400, deadline=None)
 @given(crowds(), st.integers(1, 5), st.randoms(use_true_random=False))
 def test_nothing_is_ever_exceeded_and_all_have_their_turn(steps: list[Step], slots: int, chance: object) -> None:
     plan = make_plan(workflow(*steps, pools=POOLS, max_concurrency=slots), cpus=4)
     admission = Admission(plan, slots)
+    admission.mind_memory(lambda one: need_of(one, {}))
     for one in steps:
         admission.add(one)
     running: list[Step] = []
     ended = 0
     while ended < len(steps):
+        admission.budget_bytes = chance.choice([0, 350 * MB, 1200 * MB])  # type: ignore[attr-defined]
         id = admission.take()
         if id is not None:
             running.append(plan.steps[id])
             assert_room(admission, running)
+            assert_memory(admission, running)
         else:
             assert running, f"nothing runs, and {admission.waiting} wait"
         if running and (id is None or chance.random() < 0.3):  # type: ignore[attr-defined]
             gone = running.pop(chance.randrange(len(running)))  # type: ignore[attr-defined]
             admission.give_back(gone.id)
             ended += 1
-    assert admission.free == POOLS and not admission.waiting and admission.take() is None
+    assert admission.free == POOLS and not admission.held_bytes and not admission.waiting and admission.take() is None
 
 
 def test_a_step_that_does_not_fit_is_not_overtaken_for_ever() -> None:
-    def place(capacity: int, big: Step, small: tuple[tuple[str, int], ...] = (("p", 1),)) -> int:
+    def place(
+        capacity: int, big: Step, small: tuple[tuple[str, int], ...] = (("p", 1),), limits: Limits = UNLIMITED
+    ) -> int:
         """How many small ones start before the big one, where one of them is always running."""
-        steps = [step("s0", resources=small), big, *(step(f"s{n}", resources=small) for n in range(1, 60))]
+        ids = [f"s{n}" for n in range(60)]
+        others = [step(id, resources=small, limits=limits) for id in ids]
+        steps = [others[0], big, *others[1:]]
         admission = Admission(make_plan(workflow(*steps, pools=POOLS, max_concurrency=capacity), cpus=4), capacity)
+        admission.mind_memory(lambda one: need_of(one, {}))
+        admission.budget_bytes = 400 * MB
         for one in steps:
             admission.add(one)
         running: list[str] = []
@@ -82,4 +102,9 @@ def test_a_step_that_does_not_fit_is_not_overtaken_for_ever() -> None:
 
     assert place(2, step("big", resources=(("p", 3),))) == PATIENCE * 2 + 1
     assert place(3, step("big", exclusive=True)) == PATIENCE * 3 + 1
+    some = Limits(memory_bytes=100 * MB)
+    assert place(2, step("big", limits=Limits(memory_bytes=400 * MB)), (), some) == PATIENCE * 2 + 1
+    assert place(3, step("big", limits=Limits(memory_bytes=9000 * MB)), (), some) == PATIENCE * 3 + 1
+    both = step("big", limits=Limits(memory_bytes=400 * MB), resources=(("p", 3),))
+    assert place(2, both, limits=some) == PATIENCE * 2 + 1
     assert place(2, step("big", resources=(("q", 1),)), (("q", 1),)) == 1, "in one line everybody has their turn"

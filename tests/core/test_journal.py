@@ -5,6 +5,7 @@ import pytest
 from stepwave.core.events import (
     BreakerOpened,
     Event,
+    MemoryShort,
     NewStep,
     Outcome,
     RunFinished,
@@ -46,6 +47,8 @@ SHOWN = "x\\x1b]0;t\\x07 ::error::y"
         (StepDecided("a", True, (BAD,)), f"[a] is true: {SHOWN}"),
         (StepsAdded((NewStep("a", "a", "", 1),)), "1 step more"),
         (StageStarted(Stage.FINALLY, ("a", "b")), "finally: 2 steps"),
+        (MemoryShort(BAD, 3 << 30, 1 << 29, False), f"[{SHOWN}] Waits for memory: it needs 3 GB, and 512 MB are left"),
+        (MemoryShort("a", 5, 0, True), "[a] Starts alone, short of memory: it needs 5 bytes, and 0 bytes are left"),
         (WidthChanged(2, BAD), f"at most 2 at a time from here on: {SHOWN}"),
         (BreakerOpened(BAD, 3), f"circuit breaker {SHOWN} opened: 3 failures"),
         (StepFinished(BAD, Outcome.COMPLETED, 1, 0, duration_s=2.0), f"[{SHOWN}] Complete (2.0s)"),

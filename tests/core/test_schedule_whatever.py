@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from stepwave.core.events import (
     BY_BRANCH,
     Interrupted,
+    Measured,
     Resumed,
     RunStopping,
     StageStarted,
@@ -21,6 +22,7 @@ from stepwave.core.model import (
     AcceptanceTest,
     Branch,
     FailurePolicy,
+    Limits,
     Retry,
     Rule,
     Scheduling,
@@ -31,6 +33,7 @@ from stepwave.core.model import (
 from stepwave.core.running.graph import make_plan
 from tests.core.world import Acts, World, step, workflow
 
+MB = 1 << 20
 _types = [*[StepType.SCRIPT] * 5, StepType.CONDITION, StepType.CONDITION, StepType.FAN_OUT, StepType.NOOP]
 _stages = [*[Stage.MAIN] * 8, Stage.CHECK, Stage.ACCEPT, Stage.FINALLY]
 
@@ -65,7 +68,8 @@ def worlds(draw: st.DrawFn) -> World:
     number = st.sampled_from([2, 15])
     signals = draw(st.lists(st.tuples(st.floats(0, 8), st.builds(Interrupted, number)), max_size=3))
     pauses = draw(st.lists(st.tuples(st.floats(0, 8), st.just(Resumed(0.0))), max_size=1))
-    return World(make_plan(flow, cpus=2), acts, signals=[*signals, *pauses])
+    room = draw(st.lists(st.integers(0, 9).map(lambda n: Measured(0.0, n * 100 * MB)), max_size=4))
+    return World(make_plan(flow, cpus=2), acts, signals=[*signals, *pauses], measured=room)
 
 
 def _step(draw: st.DrawFn, id: str, needs: list[str], stage: Stage, kind: StepType, pools: dict[str, int]) -> Step:
@@ -89,6 +93,7 @@ def _step(draw: st.DrawFn, id: str, needs: list[str], stage: Stage, kind: StepTy
         timeout_s=draw(st.sampled_from([None, None, 2.5])),
         condition=draw(st.sampled_from([None, None, None, "false", "always()", "failure()", "success()"])),
         resources=tuple((name, draw(st.integers(1, limit))) for name, limit in pools.items() if draw(st.booleans())),
+        limits=Limits(memory_bytes=draw(st.sampled_from([None, None, 100 * MB, 400 * MB]))),
         retry=Retry(attempts=draw(st.integers(1, 3)), delay_s=draw(st.sampled_from([0.0, 1.0]))),
     )
 

@@ -11,6 +11,7 @@ import pytest
 from stepwave.discovery import kept
 from stepwave.discovery.answers import Query
 from stepwave.discovery.cache import Cache, cache_path, clear_caches, kept_caches, stamp_of, young_of
+from stepwave.discovery.facts import Facts
 from stepwave.discovery.spread import each_file
 from stepwave.discovery.usage import usage_of
 from stepwave.discovery.walk import walk
@@ -49,7 +50,7 @@ def answer(folder: Path, word: str) -> bytes:
         raw = cache.answer(word, walked, str(folder))
         if raw is None:
             young = young_of(str(folder), walked.files)
-            raw = kept.packed(usage_of(str(folder), Query(word), walked=walked))
+            raw = kept.packed(usage_of(str(folder), Query(word), facts=Facts(str(folder), walked, cache, young)))
             cache.keep_answer(word, walked, young, raw)
         return raw
     finally:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from stepwave.core.events import (
     Entry,
     Event,
+    MemoryShort,
     NewStep,
     Outcome,
     RunFinished,
@@ -178,6 +179,18 @@ def test_a_run_whose_runner_fails_has_an_end(path: Path) -> None:
         assert (run.status, run.exit_code, run.reason) == (Status.FAILED, 3, "the runner itself failed")
 
 
+def test_a_record_that_was_deleted_meanwhile_is_told_in_the_end(path: Path) -> None:
+    writer = write(open_ledger(path), [*TURNS, END])
+    path.unlink()
+    with pytest.raises(LedgerUnusable, match="was deleted while the run went on"):
+        writer.close()
+    writer = write(open_ledger(path), [*TURNS, END])
+    path.unlink()
+    open_ledger(path).close()  # another run has begun a new one
+    with pytest.raises(LedgerUnusable, match="was deleted while the run went on"):
+        writer.close()
+
+
 def test_runs_that_are_written_at_once_do_not_mix(path: Path) -> None:
     writers = [write(open_ledger(path), [(STARTED,)], f"20260131-142503-00000{n}") for n in range(3)]
     for n, writer in enumerate(writers):
@@ -312,6 +325,21 @@ def test_a_living_run_and_its_steps(path: Path, living: Path) -> None:
         ]  # fmt: skip
         assert watch.view.standing is Standing.RUNNING
         assert watch.view.completed == 1
+    writer.close()
+
+
+def test_a_step_that_waits_for_memory_says_so_until_it_starts(path: Path, living: Path) -> None:
+    begun = RunStarted("w", "W", (("a", "b"),), 0, 2)
+    waits = MemoryShort("a", 2 << 30, 1 << 30, False), MemoryShort("b", 2 << 30, 1 << 30, True)
+    writer = write(open_ledger(path), [(begun, *waits)])
+    with closing(look(path)) as ledger:
+        watch = Watch(ledger, reader.runs(ledger)[0])
+        a, b = watch.steps()
+        assert (a.state, a.reason) == (State.QUEUED, "waits for memory: it needs 2 GB, and 1 GB are left")
+        assert b.reason is None
+        writer.see(Entry(10, 1000.0, 1.0, RUN, StepStarted("a", 1, ("x",), "/")))
+        writer.settle()
+        assert [(one.state, one.reason) for one in watch.steps()][0] == (State.RUNNING, None)
     writer.close()
 
 

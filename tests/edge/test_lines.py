@@ -17,6 +17,7 @@ from stepwave.core.events import (
     BreakerOpened,
     Entry,
     Event,
+    MemoryShort,
     NewStep,
     Outcome,
     RunFinished,
@@ -414,6 +415,17 @@ def test_rolling_back_a_breaker_and_a_change_of_width_are_told() -> None:
         "  ↻ [a.undo] Retrying in 1.0s (attempt 2 of 4): exit code 1",
         "  ✓ [a.undo] Complete (1.0s)",
     ]
+
+
+def test_waiting_for_memory_is_told_unless_there_are_many_steps() -> None:
+    waits, starts = MemoryShort("s1", 2 << 30, 1 << 30, False), MemoryShort("s2", 2 << 30, 1 << 30, True)
+    few = told(a_plan("s1", "s2"), waits, starts)
+    assert few == [
+        "  · [s1] Waits for memory: it needs 2 GB, and 1 GB are left",
+        "  · [s2] Starts alone, short of memory: it needs 2 GB, and 1 GB are left",
+    ]
+    assert told(a_plan(*(f"s{n}" for n in range(300))), waits, starts) == few[1:]
+    assert told(a_plan("s1", "s2"), waits, starts, quiet=True) == []
 
 
 def test_names_and_reasons_are_shown_and_not_obeyed() -> None:

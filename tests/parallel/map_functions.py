@@ -142,6 +142,11 @@ class Frozen(Exception):  # noqa: N818
     number: int
 
 
+class Sealed(Frozen):
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        return Sealed, (self.number,)
+
+
 class Unsendable:
     def __reduce__(self) -> str:
         raise Speechless
@@ -153,6 +158,10 @@ def fail_speechless(number: int) -> int:
 
 def fail_frozen(number: int) -> int:
     raise Frozen(number)
+
+
+def fail_sealed(number: int) -> int:
+    raise Sealed(number)
 
 
 def unsendable(_: object) -> Unsendable:

@@ -502,7 +502,7 @@ def test_threads_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.Monk
         ({"work": "json:no_such_function"}, AttributeError, "no_such_function"),
         ({"work": "json:__name__"}, AttributeError, "cannot be called"),
         ({"work": []}, ValueError, "names no program"),
-        ({"work": [b"ls", 3]}, TypeError, "int"),
+        ({"work": [b"ls", 3]}, TypeError, "texts and paths, not bytes"),
         ({"work": 3}, TypeError, "int"),
         ({"shell": " "}, ValueError, "empty"),
         ({"work": ["ls"], "params": {}}, TypeError, "a command takes no params"),

@@ -99,12 +99,15 @@ def _answer(asked: Asked, query: Query, walked: Walked) -> Usage:
     raw = cache.answer(question, walked, asked.root) if cache else None
     if raw is not None:
         return kept.unpacked(raw)
+    from stepwave import __version__
     from stepwave.cli import told
+    from stepwave.discovery.facts import Facts
     from stepwave.discovery.usage import usage_of
 
     young = young_of(asked.root, walked.files) if cache else b""
+    facts = Facts(asked.root, walked, cache, young, __version__)
     with told.progress("reading") as progress:
-        usage = usage_of(asked.root, query, processes=cores(asked.processes), walked=walked, progress=progress)
+        usage = usage_of(asked.root, query, processes=cores(asked.processes), facts=facts, progress=progress)
     if cache:
         cache.keep_answer(question, walked, young, kept.packed(usage))
         cache.close()

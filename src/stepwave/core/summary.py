@@ -91,6 +91,8 @@ class Summary(NamedTuple):
     """What the file says about itself that means nothing here."""
     is_workstream: bool = False
     """What people call it: files of the snake dialect hold workstreams."""
+    last_signal: int | None = None
+    """The last one that came of those that end a run. It may have come too late to end this one."""
 
     @property
     def success(self) -> bool:

@@ -53,6 +53,14 @@ def one_line(text: str, limit: int = 200) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
+def words_of(problem: BaseException) -> str:
+    """The text of an exception, also of one that cannot tell it."""
+    try:
+        return str(problem)
+    except Exception:
+        return f"{type(problem).__name__}, which cannot be put into words"
+
+
 def plural(count: int, noun: str) -> str:
     """`1 step`, `2 steps`, `2 dependencies`."""
     if count == 1:

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from zlib import adler32, crc32
 
 from stepwave.discovery.walk import Found, Walked
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     import sqlite3
 
 APPLICATION_ID = 0x53574443  # "SWDC"
-VERSION = 1
+VERSION = 2
 _YOUNG_NS = 2_000_000_000
 _PATIENCE_S = 0.2
 _MOST_ANSWERS = 400
+_MOST_BYTES = 96 << 20
 _TABLES = """
 CREATE TABLE tree_root (root BLOB NOT NULL);
 CREATE TABLE trees (id INTEGER PRIMARY KEY, stamp BLOB NOT NULL, young BLOB NOT NULL);
@@ -33,11 +34,19 @@ CREATE TABLE answers (
 CREATE TABLE facts (
     kind TEXT NOT NULL, path BLOB NOT NULL, stamp TEXT NOT NULL, content TEXT NOT NULL, checksum INTEGER NOT NULL,
     fact BLOB NOT NULL, PRIMARY KEY (kind, path)) WITHOUT ROWID;
+CREATE TABLE words (
+    maker TEXT PRIMARY KEY, stamp BLOB NOT NULL, young BLOB NOT NULL, checksum INTEGER NOT NULL,
+    words BLOB NOT NULL) WITHOUT ROWID;
 """
 _ASKED = """
 SELECT checksum, answer, stamp, young, trees.id FROM answers JOIN trees ON trees.id = tree WHERE question = ?
 """
+_SIZES = ("page_count", "freelist_count", "page_size")
 _T = TypeVar("_T")
+
+
+class _OfAnotherReleaseError(ValueError):
+    """A cache of ours, with other tables."""
 
 
 class Kept(NamedTuple):
@@ -73,6 +82,7 @@ class Cache:
         self.path = cache_path(root)
         self._db: sqlite3.Connection | None = None
         self._usable = True
+        self._grown: list[tuple[str, Found, bytes]] = []
 
     # --- answers about a whole tree -----------------------------------------------------------------------------
 
@@ -97,6 +107,7 @@ class Cache:
         stamp = stamp_of(walked)
 
         def keep(db: "sqlite3.Connection") -> None:
+            _make_room(db)
             same = db.execute("SELECT id FROM trees WHERE stamp = ? AND young = ?", (stamp, young)).fetchone()
             if same is None or db.execute("SELECT count(*) FROM answers").fetchone()[0] >= _MOST_ANSWERS:
                 db.execute("DELETE FROM answers")  # the tree has changed, and with it all that was said of it
@@ -115,24 +126,83 @@ class Cache:
         rows = self._safely(lambda db: db.execute(asked, (kind,)).fetchall(), write=False)
         now = {found.path: found for found in files}
         fresh: dict[str, bytes] = {}
-        for raw, stamp, content, checksum, fact in rows or ():
+        for raw, *row in rows or ():
             path = bytes(raw).decode("utf-8", "surrogatepass")
-            found = now.get(path)
-            if found is None or _stamp(found) != stamp or checksum != _checksum(kind + path, stamp, content, fact):
-                continue
-            if not content or _hashes(root, [path])[1] == content:
-                fresh[path] = bytes(fact)
+            if path in now and self._is_fresh(kind, now[path], root, row):
+                fresh[path] = bytes(row[-1])
         return fresh
 
-    def keep_facts(self, kind: str, facts: Sequence[tuple[Found, bytes]], young: dict[str, str]) -> None:
-        """`young` are the hashes, by path, that `young_of` gave before the files were read."""
+    def fact(self, kind: str, found: Found, root: str) -> bytes | None:
+        """What is known of one file, if it is as it was."""
+        asked = "SELECT stamp, content, checksum, fact FROM facts WHERE kind = ? AND path = ?"
+        path = found.path.encode("utf-8", "surrogatepass")
+        row = self._safely(lambda db: db.execute(asked, (kind, path)).fetchone(), write=False)
+        return bytes(row[-1]) if row is not None and self._is_fresh(kind, found, root, row) else None
+
+    def _is_fresh(self, kind: str, found: Found, root: str, row: Sequence[Any]) -> bool:
+        stamp, content, checksum, fact = row
+        if _stamp(found) != stamp or checksum != _checksum(kind + found.path, stamp, content, fact):
+            return False
+        if content:
+            if _hashes(root, [found.path])[1] != content:
+                return False
+            if not young_files([found]):
+                self._grown.append((kind, found, bytes(fact)))
+        return True
+
+    def keep_facts(self, facts: Sequence[tuple[str, Found, bytes]], young: dict[str, str]) -> None:
+        """Keep facts of a kind about a file; those of files that have grown up are kept as such by the way.
+
+        `young` are the hashes, by path, that `young_of` gave before the files were read.
+        """
+        grown, self._grown = self._grown, []
+        rows = [
+            *((kind, found, "", fact) for kind, found, fact in grown),
+            *((kind, found, young.get(found.path, ""), fact) for kind, found, fact in facts),
+        ]
 
         def keep(db: "sqlite3.Connection") -> None:
-            for found, fact in facts:
-                stamp, content = _stamp(found), young.get(found.path, "")
+            _make_room(db)
+            for kind, found, content, fact in rows:
+                stamp = _stamp(found)
                 checksum = _checksum(kind + found.path, stamp, content, fact)
                 row = (kind, found.path.encode("utf-8", "surrogatepass"), stamp, content, checksum, fact)
                 db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?)", row)
+
+        if rows:
+            self._safely(keep, write=True)
+
+    # --- the words of all files ---------------------------------------------------------------------------------
+
+    def words(self, walked: Walked, root: str, maker: str) -> tuple[bytes | None, dict[str, bytes]]:
+        """What `keep_words` was given, when the tree is as it was; else those parts of it that still hold, by path."""
+        asked = "SELECT stamp, young, checksum, words FROM words WHERE maker = ?"
+        row = self._safely(lambda db: db.execute(asked, (maker,)).fetchone(), write=False)
+        if row is None or row[2] != _checksum(maker, *row[:2], row[3]):
+            return None, {}
+        stamp, young, _, words = row
+        was = by_path(bytes(young))
+        if stamp == stamp_of(walked) and (not was or _hashes(root, list(was))[1::2] == list(was.values())):
+            if was and not young_files(walked.files):
+                self.keep_words(walked, b"", maker, bytes(words))
+            return bytes(words), {}
+        now = {found.path: _stamp(found) for found in walked.files}
+        parts = bytes(stamp).decode("utf-8", "surrogatepass").split("\0")
+        chunks = zip(parts[::2], parts[1::2], bytes(words).split(b"\0"), strict=False)
+        return None, {
+            path: chunk
+            for path, then, chunk in chunks
+            if now.get(path) == then and (path not in was or _hashes(root, [path])[1] == was[path])
+        }
+
+    def keep_words(self, walked: Walked, young: bytes, maker: str, words: bytes) -> None:
+        """The words of each file of a tree, in the order of the files, with a NUL between two files."""
+        stamp = stamp_of(walked)
+        row = (maker, stamp, young, _checksum(maker, stamp, young, words), words)
+
+        def keep(db: "sqlite3.Connection") -> None:
+            db.execute("DELETE FROM words")  # those of another release, or Python, take too much room
+            db.execute("INSERT INTO words VALUES (?, ?, ?, ?, ?)", row)
 
         self._safely(keep, write=True)
 
@@ -163,7 +233,8 @@ class Cache:
         except (sqlite3.Error, OSError, ValueError) as problem:
             self.close()
             code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
-            self._usable = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) and not write
+            damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) and not write
+            self._usable = damaged or isinstance(problem, _OfAnotherReleaseError)
             if self._usable:  # it is a cache: thrown away, and made anew when there is something to keep
                 with suppress(OSError):
                     os.unlink(self.path)  # noqa: PTH108
@@ -181,7 +252,9 @@ class Cache:
             db = self._db = sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None)
             db.execute("PRAGMA synchronous = OFF")  # a loss of power may damage it: then it is made anew
             marks = db.execute("PRAGMA application_id").fetchone() + db.execute("PRAGMA user_version").fetchone()
-            row = db.execute("SELECT root FROM tree_root").fetchone() if marks == (APPLICATION_ID, VERSION) else None
+            if marks[0] == APPLICATION_ID and marks[1] != VERSION:
+                raise _OfAnotherReleaseError
+            row = db.execute("SELECT root FROM tree_root").fetchone() if marks[0] == APPLICATION_ID else None
             if row is None or bytes(row[0]) != self._root:
                 raise ValueError("the database of another program, or of another tree")
         return self._db
@@ -201,6 +274,14 @@ class Cache:
             db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("COMMIT")
         return db
+
+
+def _make_room(db: "sqlite3.Connection") -> None:
+    """Begin anew when the file has become too large; its room is used again."""
+    pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in _SIZES)
+    if (pages - free) * size > _MOST_BYTES:
+        for table in ("answers", "trees", "facts"):
+            db.execute(f"DELETE FROM {table}")
 
 
 def _grown_up(db: "sqlite3.Connection", tree: int, question: str, stamp: bytes, answer: bytes) -> None:

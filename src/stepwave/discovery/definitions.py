@@ -8,15 +8,26 @@ import ast
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from stepwave.discovery.occurrences import plain
 from stepwave.discovery.outline import names_of_all
-from stepwave.discovery.scopes import children_of, module_scope
+from stepwave.discovery.scopes import module_scope
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _counted = re.compile(rb"\b(?:and|or|if|for|yield|lambda)\b")
-_comprehensions = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_counting = frozenset(
+    [ast.BoolOp, ast.IfExp, ast.Lambda, ast.Yield, ast.YieldFrom, ast.ListComp, ast.SetComp, ast.DictComp,
+     ast.GeneratorExp]
+)  # fmt: skip
+_plain = frozenset([ast.Name, ast.Constant, type(None)])
+_texts = frozenset(
+    ["ctx", "op", "ops", "attr", "arg", "id", "name", "names", "module", "level", "kind", "value_type", "type_comment",
+     "is_async", "conversion", "simple", "type_ignores", "asname", "rest", "kwd_attrs"]
+)  # fmt: skip
+"""Fields in which no expression stands."""
+_inside: dict[type, tuple[str, ...]] = {}
 _blocks: dict[type, tuple[str, ...]] = {
     ast.FunctionDef: (), ast.AsyncFunctionDef: (), ast.ClassDef: (), ast.If: ("orelse", "body"),
     ast.For: ("orelse", "body"), ast.AsyncFor: ("orelse", "body"), ast.While: ("orelse", "body"),
@@ -96,7 +107,7 @@ def definitions_of(tree: ast.Module, data: bytes) -> list[tuple[Any, ...]]:
 def as_definition(path: str, module: str, record: Sequence[Any]) -> Definition:
     line, column, end_line, name, qualname, *rest = record
     kind, is_async, is_generator, public, private, signature, parameters, *more = rest
-    made = tuple(Parameter(*each) for each in parameters)
+    made = tuple(map(Parameter._make, parameters))
     return Definition(
         path, line, column, end_line, name, qualname, module, kind, is_async, is_generator, public, private, signature,
         made, *more,
@@ -158,23 +169,27 @@ class _Reader:
         return index < len(self.counted) and self.counted[index] <= last
 
     def _count_within(self, node: ast.AST, counts: _Counts) -> None:
-        stack = [node]
+        """What counts in an expression. This is most of the work where there is any: no node is asked twice."""
+        stack: list[Any] = [node]
         while stack:
             each = stack.pop()
-            if isinstance(each, ast.BoolOp):
-                counts.branches += len(each.values) - 1
-            elif isinstance(each, ast.IfExp):
-                counts.branches += 1
-            elif isinstance(each, _comprehensions):
-                counts.branches += sum(1 + len(part.ifs) for part in each.generators)
-            elif isinstance(each, ast.Yield | ast.YieldFrom):
-                counts.yields = True
-            elif isinstance(each, ast.Lambda):
-                inner = _Counts()
-                self._count_within(each.body, inner)
-                counts.branches += inner.branches  # a lambda's yield makes a generator of the lambda alone
+            kind = each.__class__
+            if kind in _plain:
                 continue
-            stack += children_of(each)
+            if kind in _counting:
+                if kind is ast.Lambda:  # its yield makes a generator of the lambda alone
+                    inner = _Counts()
+                    self._count_within(each.body, inner)
+                    counts.branches += inner.branches
+                    continue
+                _count(each, kind, counts)
+            fields = _inside.get(kind)
+            for field in _fields_of(kind) if fields is None else fields:
+                value = getattr(each, field, None)
+                if value.__class__ is list:
+                    stack += value
+                elif value is not None:
+                    stack.append(value)
 
     # --- records -----------------------------------------------------------------------------------------------
 
@@ -278,14 +293,29 @@ class _Reader:
         return arg.arg, kind, self._text(arg.annotation) if arg.annotation else "", default
 
     def _hash(self, node: Any) -> str:
-        from hashlib import blake2b
+        first = self.lines[node.lineno - 1]
+        indent = first[: node.col_offset]
+        name = first.find(node.name.encode(), node.col_offset) + len(node.name.encode())
+        body = b"\n".join([first[name:], *self.lines[node.lineno : node.end_lineno]])
+        return blake2b(body.replace(b"\n" + indent, b"\n") if indent else body, digest_size=8).hexdigest()
 
-        first = self.lines[node.lineno - 1][node.col_offset :]
-        name = first.find(node.name.encode())
-        rest = self.lines[node.lineno : node.end_lineno]
-        indent = node.col_offset
-        body = b"\n".join([first[name + len(node.name.encode()) :], *(line[indent:] for line in rest)])
-        return blake2b(body, digest_size=8).hexdigest()
+
+def _count(node: Any, kind: type, counts: _Counts) -> None:
+    if kind is ast.BoolOp:
+        counts.branches += len(node.values) - 1
+    elif kind is ast.IfExp:
+        counts.branches += 1
+    elif kind is ast.Yield or kind is ast.YieldFrom:
+        counts.yields = True
+    else:
+        counts.branches += sum(1 + len(part.ifs) for part in node.generators)
+
+
+def _fields_of(kind: type) -> tuple[str, ...]:
+    """The fields of a kind of node in which other nodes stand, remembered."""
+    found = tuple(name for name in getattr(kind, "_fields", ()) if name not in _texts)
+    _inside[kind] = found
+    return found
 
 
 def _words_by_line(text: bytes) -> dict[int, int]:

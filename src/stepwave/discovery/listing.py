@@ -121,21 +121,20 @@ def _records(
     rest = [found for found in place.files if found.path not in known]
     young = by_path(young_of(place.root, rest)) if cache else {}
 
-    def work(path: str) -> bytes:
+    def work(path: str) -> Any:
         data = read(place.root, path)
         tree = parse(path, data) if isinstance(data, bytes) else data
         if isinstance(tree, Unread):
-            return marshal.dumps(tuple(tree))
-        return marshal.dumps(definitions_of(tree, data if isinstance(data, bytes) else b""))
+            return tuple(tree)
+        return definitions_of(tree, data if isinstance(data, bytes) else b"")
 
     sizes = [found.size for found in rest]
     fresh = each_file([found.path for found in rest], sizes, work, processes, progress)
-    if cache and fresh:
-        by_name = {found.path: found for found in rest}
-        cache.keep_facts(_KIND, [(by_name[path], raw) for path, raw in fresh], young)
     if cache:
+        by_name = {found.path: found for found in rest}
+        cache.keep_facts([(_KIND, by_name[path], marshal.dumps(record)) for path, record in fresh], young)
         cache.close()
-    return sorted((path, marshal.loads(raw)) for path, raw in [*known.items(), *fresh])
+    return sorted([*((path, marshal.loads(raw)) for path, raw in known.items()), *fresh], key=lambda pair: pair[0])
 
 
 def _is_wanted(definition: Definition, wanted: Wanted, pattern: "re.Pattern[str] | None") -> bool:

@@ -34,6 +34,14 @@ class Binding(NamedTuple):
     statement: ast.AST | None = None
 
 
+class Way:
+    """On the way from name to name in a module: the bindings that one is in the middle of, and the steps taken."""
+
+    def __init__(self) -> None:
+        self.busy: set[int] = set()
+        self.steps = 0
+
+
 class Scope:
     """A module, class, function or comprehension, with its table of names made when it is first asked for.
 
@@ -50,6 +58,7 @@ class Scope:
         self.has_walrus: bool = parent.has_walrus if parent is not None else True
         self.globals: set[str] = set()
         self.nonlocals: set[str] = set()
+        self.way: Way = parent.way if parent is not None else Way()
 
     @property
     def table(self) -> dict[str, list[Binding]]:

@@ -18,6 +18,7 @@ A term is a tuple whose first item says what it is:
 """
 
 import ast
+from collections.abc import Iterator
 from typing import Any
 
 from stepwave.discovery.scopes import COMPREHENSIONS, FUNCTIONS, Binding, Scope
@@ -25,6 +26,7 @@ from stepwave.discovery.scopes import COMPREHENSIONS, FUNCTIONS, Binding, Scope
 Term = tuple[Any, ...]
 UNKNOWN: Term = ("?",)
 _DEEP = 24
+_STEPS = 100
 _class_makers = {"__new__", "__init_subclass__", "__class_getitem__"}
 _sequences = {ast.List: "list", ast.Tuple: "tuple", ast.Set: "set"}
 _comprehended = {ast.ListComp: "list", ast.SetComp: "set", ast.GeneratorExp: "generator", ast.DictComp: "dict"}
@@ -97,9 +99,25 @@ def lower_name(name: str, scope: Scope, at: tuple[int, int] | None = None, depth
         return ("g", name)
     if owner.kind == "class":
         return (".", ("class", owner.qualname), name)
-    found = [lower_binding(binding, owner, depth + 1) for binding in owner.table[name]]
-    known = [term for term in found if term != UNKNOWN]
+    known = [term for term in _bound_terms(name, owner, depth + 1) if term != UNKNOWN]
     return union(known) if known else ("local", f"{owner.qualname}.{name}")
+
+
+def _bound_terms(name: str, owner: Scope, depth: int) -> Iterator[Term]:
+    """The terms of all that a name is bound to. What `x = x.y` speaks of on its right are the other bindings of x; and
+    as such lines may multiply, one does not follow more than some of them from where one began."""
+    way = owner.way
+    if not way.busy:
+        way.steps = 0
+    for binding in owner.table[name]:
+        way.steps += 1
+        if id(binding) in way.busy or way.steps > _STEPS:
+            continue
+        way.busy.add(id(binding))
+        try:
+            yield lower_binding(binding, owner, depth)
+        finally:
+            way.busy.discard(id(binding))
 
 
 def lower_binding(binding: Binding, scope: Scope, depth: int = 0) -> Term:  # noqa: C901, PLR0911

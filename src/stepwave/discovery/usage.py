@@ -10,15 +10,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from stepwave.discovery.answers import TYPES, Query, Target, Usage, Use
+from stepwave.discovery.facts import Facts
 from stepwave.discovery.infer import Inference
 from stepwave.discovery.modules import Modules, packages_above
 from stepwave.discovery.occurrences import plain, word_pattern
 from stepwave.discovery.source import column_of, decoded, lines_of, read
-from stepwave.discovery.spread import Progress, collector_off, each_file
+from stepwave.discovery.spread import Progress, Work, collector_off, each_file
 from stepwave.discovery.terms import Term
 from stepwave.discovery.tokens import Bound, Token, Tokens, tokens_in
 from stepwave.discovery.values import Entity, Value
-from stepwave.discovery.walk import Unread, Walked, walk
+from stepwave.discovery.walk import Unread, walk
 from stepwave.discovery.world import World
 
 _PASSING = ("parameter", "local")
@@ -30,71 +31,77 @@ def usage_of(
     query: Query,
     *,
     processes: int = 1,
-    walked: Walked | None = None,
+    facts: Facts | None = None,
     progress: Progress | None = None,
 ) -> Usage:
-    """Find a symbol in a tree. Raises OSError when the root cannot be looked into."""
+    """Find a symbol in a tree; `facts` are those of earlier questions, of the tree as it is now.
+
+    Raises OSError when the root cannot be looked into.
+    """
     with collector_off():
-        return _Search(root, query, walked or walk(root, ignore=query.ignore), processes, progress).answer()
+        known = facts or Facts(root, walk(root, ignore=query.ignore), None, b"")
+        search = _Search(root, query, known, processes, progress)
+        usage = search.answer()
+        known.keep({p: o for p, o in search.world.outlines.items() if p not in search.world.unreadable})
+        return usage
 
 
 class _Search:
-    def __init__(self, root: str, query: Query, walked: Walked, processes: int, progress: Progress | None) -> None:
+    def __init__(self, root: str, query: Query, facts: Facts, processes: int, progress: Progress | None) -> None:
         self.root = root
         self.query = query
-        self.walked = walked
+        self.facts = facts
         self.processes = processes
         self.progress = progress
-        self.modules = Modules([found.path for found in walked.files], packages_above(root))
-        self.world = World(self.modules, lambda path: read(root, path))
+        self.sizes = {found.path: found.size for found in facts.walked.files}
+        self.modules = Modules(self.sizes, packages_above(root))
+        self.world = World(self.modules, lambda path: read(root, path), facts.outline)
         self.inference = Inference(self.world)
         self.word = query.symbol.rpartition(".")[2]
         self.tokens: dict[str, Tokens] = {}
-        self.unread: dict[str, Unread] = {found.path: found for found in walked.unread}
+        self.unread: dict[str, Unread] = {found.path: found for found in facts.walked.unread}
         self.aliases: dict[Entity, bool] = {}
 
     def answer(self) -> Usage:
-        sizes = {found.path: found.size for found in self.walked.files}
-        self._look([found.path for found in self.walked.files], sizes, {}, [self.word])
+        self._look(self._holding(self.word), {}, self.word)
         self.in_classes = True
         self.targets = self._targets()
         self.in_classes = any("." in e.qualname or not e.path for e in self.targets)
         if self.query.uses:
-            self._follow_renames(sizes)
+            self._follow_renames()
         uses, possible = self._uses()
         targets = sorted(Target(self._dotted(e), *rest) for e, rest in self.targets.items())
         unread = tuple(sorted(self.unread.values()))
-        return Usage(tuple(targets), tuple(sorted(uses)), possible, len(self.walked.files), unread)
+        return Usage(tuple(targets), tuple(sorted(uses)), possible, len(self.sizes), unread)
 
     # --- reading -----------------------------------------------------------------------------------------------
 
-    def _look(
-        self, paths: Sequence[str], sizes: dict[str, int], also: dict[str, list[str]], words: Sequence[str]
-    ) -> None:
-        """Look for words in files; `also` are more words for some of them."""
-        pattern = word_pattern(words)
-        needle = words[0].encode() if len(words) == 1 and words[0].isascii() else b""
+    def _holding(self, word: str) -> list[str]:
+        return self.facts.holding(word, self.processes, self.progress)
 
-        def work(path: str) -> Any:
-            data = read(self.root, path)
-            if isinstance(data, Unread):
-                return tuple(data)
-            if needle not in data or not pattern.search(plain(data)):
-                return None
-            found = tokens_in(path, data, [*words, *also.get(path, ())])
-            if isinstance(found, Unread):
-                return tuple(found)
-            return [[tuple(t) for t in found.found], [tuple(b) for b in found.bound], *found[2:]]
-
-        for path, result in each_file(paths, [sizes[path] for path in paths], work, self.processes, self.progress):
+    def _look(self, paths: Sequence[str], also: dict[str, list[str]], word: str) -> None:
+        """Look for a word in files; `also` are more words for some of them."""
+        rest = []
+        for path in paths:
+            known = self.facts.tokens(path, [word, *also.get(path, ())])
+            if known is not None:
+                self._add(path, known)
+            else:
+                rest.append(path)
+        work = _looking(self.root, word, also)
+        for path, result in each_file(rest, [self.sizes[p] for p in rest], work, self.processes, self.progress):
             if isinstance(result, tuple):
                 self.unread[path] = Unread(*result)
             else:
-                found, bound, *rest = result
-                self.tokens[path] = Tokens([Token(*t) for t in found], [Bound(*b) for b in bound], *rest)
-                self.world.known.setdefault(path, {}).update(self.tokens[path].exports)
+                self.facts.keep_tokens(path, [word, *also.get(path, ())], result)
+                self._add(path, result)
 
-    def _follow_renames(self, sizes: dict[str, int]) -> None:
+    def _add(self, path: str, result: Any) -> None:
+        found, bound, *rest = result
+        tokens = self.tokens[path] = Tokens([Token(*t) for t in found], [Bound(*b) for b in bound], *rest)
+        self.world.known.setdefault(path, {}).update(tokens.exports)
+
+    def _follow_renames(self) -> None:
         """Files that take the symbol from where it goes by another name."""
         asked: set[tuple[str, str]] = set()
         while True:
@@ -109,9 +116,8 @@ class _Search:
             if not names:
                 return
             for name in sorted(names):
-                paths = [p for p in sizes if not self._knows(p, name) and self._takes(p, name)]
-                words = {p: self._words_of(p) for p in paths}
-                self._look(paths, sizes, words, [name])
+                paths = [p for p in self._holding(name) if not self._knows(p, name) and self._takes(p, name)]
+                self._look(paths, {p: self._words_of(p) for p in paths}, name)
 
     def _knows(self, path: str, name: str) -> bool:
         return path in self.tokens and name in self.tokens[path].renames
@@ -187,7 +193,7 @@ class _Search:
         if len(parts) != 2:
             return {}
         found: dict[Entity, tuple[str, str, int]] = {}
-        for path in self.world.modules.name_of:
+        for path in sorted(self._holding(parts[0])):
             data = read(self.root, path)
             if isinstance(data, Unread) or f"class {parts[0]}".encode() not in data:
                 continue
@@ -289,6 +295,25 @@ class _Search:
             return entity.qualname
         module = self.modules.name_of.get(entity.path, entity.path)
         return f"{module}.{entity.qualname}" if entity.qualname else module
+
+
+def _looking(root: str, word: str, also: dict[str, list[str]]) -> Work:
+    """What is done with a file that may hold a word: plain lists, as they are kept and sent."""
+    pattern = word_pattern([word])
+    needle = word.encode() if word.isascii() else b""
+
+    def work(path: str) -> Any:
+        data = read(root, path)
+        if isinstance(data, Unread):
+            return tuple(data)
+        if (needle not in data and b"coding" not in data[:400]) or not pattern.search(plain(data)):
+            return None
+        found = tokens_in(path, data, [word, *also.get(path, ())])
+        if isinstance(found, Unread):
+            return tuple(found)
+        return [[tuple(t) for t in found.found], [tuple(b) for b in found.bound], *found[2:]]
+
+    return work
 
 
 def _as_module(path: str) -> str:

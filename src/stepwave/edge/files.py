@@ -124,6 +124,14 @@ def state_folders(beside: Path, environ: Mapping[str, str]) -> list[Path]:
     return [beside / ".stepwave", *([Path(home) / "stepwave"] if home else [])]
 
 
+def known_states(beside: Path, environ: Mapping[str, str]) -> list[Path]:
+    """The same for whoever looks: where a run would leave its record now comes first. One that may not be written is
+    that of somebody else, or of a time when it might be.
+    """
+    states = state_folders(beside, environ)
+    return sorted(states, key=lambda state: os.path.isdir(state) and not os.access(state, os.W_OK))  # noqa: PTH112
+
+
 def _make(folder: Path, top: Path) -> None:
     """mkdir -p; what is new from `top` downwards gets 0700, whatever the umask."""
     top.parent.mkdir(parents=True, exist_ok=True)

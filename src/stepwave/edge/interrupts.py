@@ -1,7 +1,8 @@
 """Signals of the operating system as signals of the run: everything comes in through the one inbox.
 
-The handlers do nothing; the C-level wake-up descriptor (signal.set_wakeup_fd) carries the number to the inbox, so no
-handler ever interrupts the program between two lines. SIGHUP is left alone when it was ignored at the start (nohup).
+The handlers do next to nothing; the C-level wake-up descriptor (signal.set_wakeup_fd) carries the number to the inbox,
+so no handler ever interrupts the program between two lines. SIGHUP is left alone when it was ignored at the start
+(nohup).
 """
 
 import os
@@ -36,6 +37,8 @@ class Interrupts:
         self._reader = self._writer = -1
         self._wakeup_before = -1
         self._mask: set[signal.Signals | int] = set()
+        self.last: int | None = None
+        """The last one of those that end a run that has come, whether or not the run has heard of it."""
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
@@ -47,11 +50,16 @@ class Interrupts:
         for number in (*_ending, signal.SIGTSTP):
             if number != signal.SIGINT and signal.getsignal(number) is signal.SIG_IGN:
                 continue
-            self._before[number] = signal.signal(number, _nothing)
+            self._before[number] = signal.signal(number, self._remember)
         # Whoever started us may have had them blocked, and left them so: then nobody could ever stop the run.
         self._mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)
         self._inbox.watch(self._reader, self._read)
         return self
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        """Present so that the signal does not have its default effect; the wake-up descriptor does the work."""
+        if number in _ending:
+            self.last = number
 
     def _read(self) -> Iterable[Signal]:
         arrived = b""
@@ -91,7 +99,3 @@ class Interrupts:
 def _once_each(signals: list[Signal]) -> list[Signal]:
     """A burst of one kind that arrived together is one signal: a key held down is not a second request."""
     return [signal for n, signal in enumerate(signals) if signal not in signals[:n] or isinstance(signal, Resumed)]
-
-
-def _nothing(number: int, frame: FrameType | None) -> None:
-    """Present so that the signal does not have its default effect; the wake-up descriptor does the work."""

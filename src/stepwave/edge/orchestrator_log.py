@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from stepwave.core.events import Entry
@@ -13,7 +14,7 @@ FILE_NAME = "orchestrator.log"
 class OrchestratorLog:
     """Made with the first line; the lines of a turn are there at its end, and survive the end of this process.
 
-    A courtesy listener: nothing hangs on it. Its methods raise OSError when it cannot be written.
+    A courtesy listener: nothing hangs on it. `settle` raises OSError when it cannot be written.
     """
 
     refresh_s: float | None = None
@@ -21,7 +22,7 @@ class OrchestratorLog:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
         self._fd = -1
-        self._second = 0
+        self._second = -1
         self._stamp = ""
         self._lines: list[str] = []
 
@@ -37,7 +38,9 @@ class OrchestratorLog:
         if self._fd < 0:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         text, self._lines = "".join(self._lines), []
-        os.write(self._fd, text.encode("utf-8", "backslashreplace"))
+        left = text.encode("utf-8", "backslashreplace")
+        while left:
+            left = left[os.write(self._fd, left) :]
 
     def _time(self, at: float) -> str:
         """`2026-01-02T03:04:05.678Z` (ISO 8601)."""
@@ -54,7 +57,9 @@ class OrchestratorLog:
         """Nothing on a terminal."""
 
     def close(self) -> None:
-        self.settle()
+        """What was not settled is of a turn in which the run itself has failed: nothing is to hide why."""
+        with suppress(OSError):
+            self.settle()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -1,6 +1,6 @@
 """What the toolkit says of numbers that make no sense."""
 
-import math
+import sys
 from typing import Any
 
 
@@ -14,19 +14,24 @@ def at_least_one(name: str, value: Any) -> int:
 
 
 def seconds_or_none(name: str, value: Any) -> float | None:
-    """A time that is greater than 0; None, and an endless one, is no limit. Raises TypeError and ValueError."""
+    """A time greater than 0; None, and one that no clock reaches, is no limit. Raises TypeError and ValueError."""
     if value is None:
         return None
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not _is_number(value):
         raise TypeError(f"{name} must be a number of seconds or None, not {type(value).__name__}")
     if not value > 0:
         raise ValueError(f"{name} must be greater than 0 seconds, not {value}")
-    return None if math.isinf(value) else value
+    return None if value > sys.float_info.max else value  # so compared, because a whole number may be larger than that
 
 
-def words_of(problem: BaseException) -> str:
-    """The text of an exception, also of one that cannot tell it."""
-    try:
-        return str(problem)
-    except Exception:
-        return f"{type(problem).__name__}, which cannot be put into words"
+def above_zero(name: str, value: Any) -> float:
+    """Raises TypeError for what is no number, ValueError for one that is not greater than 0."""
+    if not _is_number(value):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    if not value > 0:
+        raise ValueError(f"{name} must be greater than 0, not {value}")
+    return value  # type: ignore[no-any-return]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

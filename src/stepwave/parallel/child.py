@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from stepwave.core.text import signal_name
 from stepwave.parallel.ended import Stretch
-from stepwave.parallel.shipping import Shipment
+from stepwave.parallel.shipping import Shipment, flags
 from stepwave.parallel.worker import ASKED, BEGAN_NS, BEGUN, HAND_BACK, REPORT, RUNS
 
 PROGRAM = Path(__file__).with_name("worker.py")
@@ -69,7 +69,7 @@ class Child:
     def _started(self, fds: tuple[int, int, int]) -> subprocess.Popen[bytes]:
         if not sys.executable:
             raise RuntimeError("this Python does not know its own program, so it cannot start workers")
-        argv = [sys.executable, *_flags(), "-P", str(PROGRAM), *map(str, fds)]
+        argv = [sys.executable, *flags(), "-P", str(PROGRAM), *map(str, fds)]
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, pass_fds=fds, start_new_session=True)
 
     # --- talking ---------------------------------------------------------------------------------------
@@ -236,15 +236,6 @@ def _pidfd(pid: int) -> int | None:
         return None  # not this system: then the end of the connection must do
 
 
-def _flags() -> list[str]:
-    """Those of this interpreter that change how code runs."""
-    flags = ["-O"] * sys.flags.optimize
-    flags += [f"-W{option}" for option in sys.warnoptions]
-    for name, value in sys._xoptions.items():
-        flags.append(f"-X{name}" if value is True else f"-X{name}={value}")
-    return flags
-
-
 def load_fault(fault: Fault) -> BaseException:
     """The exception that a worker has told of, with its traceback as its cause, as concurrent.futures does it."""
     blob, words, told = fault
@@ -253,7 +244,8 @@ def load_fault(fault: Fault) -> BaseException:
     except BaseException:
         error = RuntimeError(words)
     found = error if isinstance(error, BaseException) else RuntimeError(words)
-    found.__cause__ = WorkerTraceback(told)
+    with suppress(Exception):  # there are some that let nobody set anything
+        found.__cause__ = WorkerTraceback(told)
     return found
 
 

@@ -126,7 +126,7 @@ class Brake:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may pull it in the midst of `on` or `pull`
         self._pulls = 0
         self._writer: int | None = None
 

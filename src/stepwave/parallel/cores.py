@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from stepwave.edge import cgroup
-from stepwave.parallel.checks import at_least_one
+from stepwave.parallel.checks import above_zero, at_least_one
 
 MOST_FOR_IO = 32
 SMALL_WORKER_MB = 256
@@ -35,8 +35,7 @@ def resource_aware_workers(
     """
     if max_cap is not None:
         at_least_one("max_cap", max_cap)
-    if not memory_per_worker_mb > 0:
-        raise ValueError(f"memory_per_worker_mb must be greater than 0, not {memory_per_worker_mb}")
+    above_zero("memory_per_worker_mb", memory_per_worker_mb)
     workers = fitting_workers(cpu_count(), available_mb(), task_type == "cpu", memory_per_worker_mb)
     return workers if max_cap is None else min(workers, max_cap)
 
@@ -45,7 +44,7 @@ def fitting_workers(cpus: int, memory_mb: float | None, is_cpu_bound: bool, per_
     """The formula, for a machine of so many CPUs and so much available memory (MiB; None: not known)."""
     workers = max(1, cpus - 1) if is_cpu_bound else min(cpus * 4, MOST_FOR_IO)
     if memory_mb is not None:
-        workers = min(workers, max(1, int(memory_mb * SHARE_OF_MEMORY / per_worker_mb)))
+        workers = max(1, int(min(workers, memory_mb * SHARE_OF_MEMORY / per_worker_mb)))
     if not is_cpu_bound and per_worker_mb <= SMALL_WORKER_MB:
         workers = max(workers, cpus)
     return workers

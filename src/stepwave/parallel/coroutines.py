@@ -6,6 +6,7 @@ Rule 3  A cancellation from outside is not swallowed: everything is ended and re
 """
 
 import asyncio
+import inspect
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -13,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from stepwave.parallel.checks import at_least_one, words_of
+from stepwave.core.text import words_of
+from stepwave.parallel.checks import at_least_one
 
 log = logging.getLogger("stepwave.parallel")
 
@@ -70,7 +72,8 @@ class AsyncParallelRunner:
 
     `max_concurrency`: at most so many, None for all at once. `fail_fast`: the first failure cancels the rest.
     `on_task_complete` is called with each result, in the event loop; what it raises is logged and disturbs nothing.
-    `last_result` is the result of the last run, of one that was cancelled too. Raises ValueError for a bound below 1.
+    `last_result` is the result of the last run, of one that was cancelled too. Raises ValueError for a bound below 1,
+    TypeError for a callback that is a coroutine function.
     """
 
     def __init__(
@@ -82,6 +85,8 @@ class AsyncParallelRunner:
     ) -> None:
         self._max_concurrency = None if max_concurrency is None else at_least_one("max_concurrency", max_concurrency)
         self._fail_fast = fail_fast
+        if inspect.iscoroutinefunction(on_task_complete):
+            raise TypeError("on_task_complete must be a plain function: nobody awaits it")
         self._on_task_complete = on_task_complete
         self.last_result: AsyncExecutionResult | None = None
 
@@ -146,8 +151,9 @@ class _Run:
             if found is None:
                 break
             name, function, args = found
+            began = time.monotonic()  # before: there are loops whose tasks begin at once
             task = asyncio.create_task(_awaited(function, args), name=name)
-            self._running[task] = name, time.monotonic()
+            self._running[task] = name, began
             task.add_done_callback(self._ended)
         if not self._running and not self._over.done():
             for name, _, _ in self._waiting:  # there are some only after an early end

@@ -7,6 +7,7 @@ Rule 2  A worker that dies, or is killed because of its time limit, costs the on
 Rule 3  Nothing here waits for a worker but `poll`, and the moment that a dead one takes to be gone.
 """
 
+import os
 import pickle
 import select
 from collections import deque
@@ -15,6 +16,7 @@ from contextlib import ExitStack
 from functools import partial
 from time import monotonic
 
+from stepwave.core.text import words_of
 from stepwave.parallel.child import Child, Fault, load_fault
 from stepwave.parallel.ended import Batch, Ended, Passed, Stretch, Task, count, overtaken, skipped, timed_out
 from stepwave.parallel.outcomes import Status, WorkerDied, is_cancellation
@@ -57,6 +59,7 @@ class ProcessCrew:
         self._ended: list[Batch] = []
         self._size, self._item_s, self._item_bytes = 1, 0.0, 0.0
         self._stillborn = 0
+        self._owner = os.getpid()
 
     # --- giving ----------------------------------------------------------------------------------------
 
@@ -64,6 +67,7 @@ class ProcessCrew:
         return 8 * self._width * (self._fixed_size or self._size) + self._width
 
     def wanted(self, remaining: int | None) -> int:
+        self._check_owner()
         return 0 if self._spare or not self._has_room() else self._list_size(remaining)
 
     def is_free(self) -> bool:
@@ -105,7 +109,7 @@ class ProcessCrew:
         try:
             blob = pickle.dumps(stretch.items, protocol=5)
         except Exception as error:  # whatever a __reduce__ may raise
-            self._split(stretch, f"cannot be sent to a worker process: {error}", error)
+            self._split(stretch, f"cannot be sent to a worker process: {words_of(error)}", error)
             return
         child = self._roomiest() or self._hired()
         self._learn_bytes(len(blob), len(stretch.items))
@@ -144,6 +148,7 @@ class ProcessCrew:
 
     def collect(self, until: float) -> list[Batch]:
         """What has ended; waits until something has happened, or the clock says `until`, which is not for ever."""
+        self._check_owner()
         self._hand_on()
         if not self._ended:
             self._wait(until)
@@ -180,10 +185,10 @@ class ProcessCrew:
             elif frame.kind == UNREADABLE:
                 error = load_fault(pickle.loads(frame.blob))
                 _, stretch = child.told(0, len(child.lists[0].items))
-                self._split(stretch, f"cannot be read by a worker process: {error}", error)
+                self._split(stretch, f"cannot be read by a worker process: {words_of(error)}", error)
             else:
                 cause = load_fault(pickle.loads(frame.blob))
-                raise RuntimeError(f"a worker process cannot get at the function: {cause}") from cause
+                raise RuntimeError(f"a worker process cannot get at the function: {words_of(cause)}") from cause
             if child.is_asked_back() and not child.lists:
                 child.ask_back(asked=False)
 
@@ -199,7 +204,8 @@ class ProcessCrew:
             try:
                 values, faults, times, spent_ns = pickle.loads(view[16:])
             except Exception as error:  # whatever an unpickled class may raise
-                failure = TypeError(f"the result cannot be put together again: {type(error).__name__}: {error}")
+                kind = type(error).__name__
+                failure = TypeError(f"the result cannot be put together again: {kind}: {words_of(error)}")
                 self._ended.append([(*task, Status.FAILED, None, failure, 0.0) for task in done.tasks()])
                 return
         self._size = max(1, number + left)
@@ -236,6 +242,10 @@ class ProcessCrew:
 
     def _somebody_idle(self) -> bool:
         return len(self._children) < self._width or any(not child.lists for child in self._children)
+
+    def _check_owner(self) -> None:
+        if os.getpid() != self._owner:
+            raise RuntimeError("this map belongs to the process that began it")
 
     # --- ends ------------------------------------------------------------------------------------------
 
@@ -293,6 +303,8 @@ class ProcessCrew:
         """Workers with nothing to do end; the others are killed, with all that they have started."""
         is_idle = not self.in_flight
         children, self._children = self._children, []
+        if os.getpid() != self._owner:
+            return  # this is a fork of the caller, who still needs them
         with ExitStack() as whatever_happens:
             for child in children:
                 whatever_happens.callback(child.bury)

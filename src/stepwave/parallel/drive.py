@@ -7,11 +7,11 @@ Rule 3  The crew is closed however it ends: the last result, an error, Ctrl-C, o
 
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from time import monotonic
 from typing import Any, NamedTuple, NoReturn, Protocol
 
-from stepwave.core.text import one_line, plural
+from stepwave.core.text import one_line, plural, words_of
 from stepwave.parallel.ended import Batch, Ended, Passed, Stretch, count, skipped
 from stepwave.parallel.feed import Feed
 from stepwave.parallel.outcomes import Outcome
@@ -60,13 +60,14 @@ class Failures:
         self._words: list[str] = []
 
     def add(self, ended: Ended) -> None:
-        index, _, _, _, error, _ = ended
+        index, error = ended[0], ended[4]
+        assert error is not None
         self.count += 1
         if self.first is None:
             self.first = error
             self._words.append(f"item {index}")
         elif self.count <= MOST_NOTES + 1:
-            self._words.append(one_line(f"item {index}: {type(error).__name__}: {error}"))
+            self._words.append(one_line(f"item {index}: {type(error).__name__}: {words_of(error)}"))
 
     def notes(self, taken: int) -> list[str]:
         if self.count < 2:
@@ -204,8 +205,9 @@ class Way:
             batches = [last] if last else []
 
     def _raise(self, error: BaseException, notes: Sequence[str]) -> NoReturn:
-        for note in notes:
-            error.add_note(f"{self._asked.name}: {note}")
+        with suppress(Exception):  # there are some that let nobody set anything
+            for note in notes:
+                error.add_note(f"{self._asked.name}: {note}")
         try:
             raise error
         finally:

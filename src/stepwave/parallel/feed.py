@@ -17,6 +17,14 @@ CLOSER_S = 0.005
 """After a late start the next ones may follow so much sooner, until they are on time again."""
 
 
+def length_of(items: Iterable[object]) -> int | None:
+    """None for what has no length, or one that cannot be told: `range(10**25)` has more items than a length can say."""
+    try:
+        return len(items) if isinstance(items, Sized) else None
+    except (TypeError, OverflowError, NotImplementedError):
+        return None
+
+
 class Feed(Generic[T]):
     """`total` is None for an input of unknown length. `not_before`: when the next item may be taken (monotonic clock).
 
@@ -24,7 +32,7 @@ class Feed(Generic[T]):
     """
 
     def __init__(self, items: Iterable[T], interval_s: float = 0.0) -> None:
-        self.total = len(items) if isinstance(items, Sized) else None
+        self.total = length_of(items)
         self.taken = 0
         self.exhausted = False
         self.not_before = self._due = 0.0

@@ -7,7 +7,7 @@ no size that is too large, and nobody waits for a pipe. `answer.py` is the other
 import os
 import pickle
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from stepwave.core.events import Entry, Outcome, StepFinished, StepLeftProcesses, StepStarted
 from stepwave.core.model import Step
+from stepwave.core.text import words_of
 from stepwave.parallel import answer
 from stepwave.parallel.asking import name_of
 from stepwave.parallel.checks import at_least_one, seconds_or_none
@@ -29,7 +30,7 @@ from stepwave.parallel.scripts import (
     notes,
     take_output,
 )
-from stepwave.parallel.shipping import ship
+from stepwave.parallel.shipping import flags, ship
 
 _id = "function"
 
@@ -52,13 +53,17 @@ def run_function(
     note. `status` is `passed`; `error`: it has raised something (`error` is the traceback), or it could not be sent
     there, or its result back; `timeout`; or `failed`: its process ended without an answer, and `error` says how.
 
-    Raises ValueError for a time or a limit that is not positive, TypeError for what cannot be called, OSError when no
-    process can be started at all.
+    Raises ValueError for a time or a limit that is not positive, TypeError for values of the wrong kind, OSError when
+    no process can be started at all.
     """
     if not callable(func):
         raise TypeError(f"func must be something that can be called, not {type(func).__name__}")
     limit = None if memory_limit_mb is None else at_least_one("memory_limit_mb", memory_limit_mb)
     limit_s = seconds_or_none("timeout", timeout)
+    if not isinstance(args, Iterable) or isinstance(args, str):
+        raise TypeError(f"args must be a sequence, not {type(args).__name__}")
+    if not isinstance(kwargs, Mapping | None):
+        raise TypeError(f"kwargs must be a mapping, not {type(kwargs).__name__}")
     name = str(getattr(func, "__name__", None) or type(func).__name__)
     try:
         task = _task(func, tuple(args), dict(kwargs or {}))
@@ -94,7 +99,7 @@ def _call(folder: Path, task: bytes, timeout_s: float | None, memory_limit_mb: i
     step = Step(
         id=_id,
         place=NOWHERE,
-        argv=(sys.executable, "-P", answer.__file__, str(folder / "task"), str(folder / "answer")),
+        argv=(sys.executable, *flags(), "-P", answer.__file__, str(folder / "task"), str(folder / "answer")),
         cwd=os.getcwd(),  # noqa: PTH109
         timeout_s=timeout_s,
         stop=STOP,
@@ -141,7 +146,7 @@ def _received(content: bytes) -> tuple[str, Any, str | None]:
     try:
         return "passed", pickle.loads(content), None
     except Exception as problem:  # whatever the classes of the caller raise while they are built
-        return "error", None, f"its result cannot be read back: {type(problem).__name__}: {problem}"
+        return "error", None, f"its result cannot be read back: {type(problem).__name__}: {words_of(problem)}"
 
 
 def _result(name: str, course: _Course, status: str, result: Any, error: str | None) -> Result:

@@ -24,16 +24,17 @@ KeyboardInterrupt is raised in the caller at once; idle threads end, the others 
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from stepwave.parallel.asking import Display, Errors, Results, Workers, asked, name_of, width
-from stepwave.parallel.checks import at_least_one, seconds_or_none
+from stepwave.parallel.checks import above_zero, at_least_one, seconds_or_none
 from stepwave.parallel.drive import Asked, Way
-from stepwave.parallel.feed import Feed
+from stepwave.parallel.feed import Feed, length_of
 from stepwave.parallel.threads import ThreadCrew
 
 if TYPE_CHECKING:
@@ -223,13 +224,12 @@ def rate_limited_map(
     No thread is occupied by waiting. When all are busy at the time of a call it begins late: by more than 50 ms, and
     all after it are as much later; by less, and the next ones follow up to 5 ms closer until they are on time again.
     """
-    if not max_per_second > 0:
-        raise ValueError(f"max_per_second must be greater than 0, not {max_per_second}")
+    interval_s = 1 / min(above_zero("max_per_second", max_per_second), sys.float_info.max)
     words = asked(
         "rate_limited_map", func, results=results, errors=errors, timeout=timeout, progress=progress,
         description=description,
     )  # fmt: skip
-    feed = Feed(items, 1 / max_per_second)
+    feed = Feed(items, interval_s)
     return _over_threads(words, func, feed, width(max_workers), results, item_timeout, None)
 
 
@@ -291,8 +291,8 @@ def parallel_batch(
         description=description,
     )  # fmt: skip
     feed = Feed(_batches(items, at_least_one("batch_size", batch_size)))
-    if isinstance(items, Sized):
-        feed.total = -(-len(items) // batch_size)
+    if (length := length_of(items)) is not None:
+        feed.total = -(-length // batch_size)
     found = _over_threads(words, _returning_a_list(func), feed, width(max_workers), results, item_timeout, None)
     if words.collects:
         return found
@@ -347,10 +347,13 @@ def gather_results(
     After `timeout` seconds there is a TimeoutError among the errors for each future that has not ended; the futures go
     on. Both lists together are as long as the input. Raises ValueError for a time that is not greater than 0.
     """
-    from concurrent.futures import CancelledError, as_completed
+    from concurrent.futures import Future, as_completed
     from concurrent.futures import TimeoutError as Late
 
     waiting = list(futures)
+    for future in waiting:
+        if not isinstance(future, Future):
+            raise TypeError(f"futures of concurrent.futures are gathered, not {type(future).__name__}")
     times = Counter(waiting)
     successes: list[R] = []
     errors: list[BaseException] = []
@@ -358,12 +361,22 @@ def gather_results(
     try:
         for future in as_completed(waiting, timeout=seconds_or_none("timeout", timeout)):
             ended.add(future)
-            for _ in range(times[future]):
-                try:
-                    successes.append(future.result())
-                except (Exception, CancelledError) as error:
-                    errors.append(error)
+            error = _error_of(future)
+            if error is None:
+                successes += [future.result()] * times[future]
+            else:
+                errors += [error] * times[future]
     except Late:
         words = f"the future had not ended after {timeout:g}s"
         errors += [TimeoutError(words) for future in waiting if future not in ended]
     return successes, errors
+
+
+def _error_of(future: Future[Any]) -> BaseException | None:
+    """Of one that has ended. Only looked at: a `sys.exit` in there is not one of the caller."""
+    from concurrent.futures import CancelledError
+
+    try:
+        return future.exception()
+    except CancelledError as error:
+        return error

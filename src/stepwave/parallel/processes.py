@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from stepwave.parallel.asking import Display, Errors, Results, Workers, asked, width
-from stepwave.parallel.checks import at_least_one, seconds_or_none
+from stepwave.parallel.checks import above_zero, at_least_one, seconds_or_none
 from stepwave.parallel.cores import cpu_count
 from stepwave.parallel.crew import ProcessCrew
 from stepwave.parallel.drive import Way
@@ -98,9 +99,12 @@ def process_map(  # noqa: PLR0913 - the words are those of the seed
     limit_s = seconds_or_none("item_timeout", item_timeout)
     if chunk_size is not None:
         at_least_one("chunk_size", chunk_size)
-    if memory_limit_mb is not None and not memory_limit_mb > 0:
-        raise ValueError(f"memory_limit_mb must be greater than 0, not {memory_limit_mb}")
-    memory_bytes = None if memory_limit_mb is None else int(memory_limit_mb * 2**20)
+    memory_bytes = None if memory_limit_mb is None else _bytes(above_zero("memory_limit_mb", memory_limit_mb))
     shipment = ship(func, memory_bytes=memory_bytes, wants_times=words.collects or limit_s is not None)
     way = Way(words, Feed(items), ProcessCrew(shipment, workers, limit_s=limit_s, size=chunk_size))
     return way.as_iterator() if results == "iterator" else way.as_list()
+
+
+def _bytes(limit_mb: float) -> int | None:
+    """None: more than the system could count would be no limit."""
+    return int(limit_mb * 2**20) if limit_mb < sys.maxsize >> 20 else None

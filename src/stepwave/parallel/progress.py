@@ -23,12 +23,12 @@ class Progress(Protocol):
 
 
 def open_progress(asked: Any, description: str, total: int | None) -> Progress | None:
-    """`asked`: what a map was given as `progress`; a class, as tqdm itself, is called. Raises TypeError for others."""
+    """`asked`: what a map was given as `progress`; what makes one, as the class tqdm, is called. Else TypeError."""
     if asked is False or asked is None:
         return None
     if asked is True:
         return _bar(description, total) if _is_terminal() else _Lines(description, total)
-    if isinstance(asked, type):
+    if _is_factory(asked):
         asked = asked(total=total, desc=description or None)
     if not isinstance(asked, Progress):
         raise TypeError(f"progress must be True, False or have update() and close(), as tqdm has, not {asked!r}")
@@ -37,8 +37,13 @@ def open_progress(asked: Any, description: str, total: int | None) -> Progress |
 
 def check_progress(asked: Any) -> None:
     """Raises the TypeError of `open_progress` before anything has begun."""
-    if not isinstance(asked, bool | type | None) and not isinstance(asked, Progress):
+    if not isinstance(asked, bool | None) and not _is_factory(asked) and not isinstance(asked, Progress):
         raise TypeError(f"progress must be True, False or have update() and close(), as tqdm has, not {asked!r}")
+
+
+def _is_factory(asked: Any) -> bool:
+    """A class has the methods of its objects, but is none of them."""
+    return isinstance(asked, type) or (callable(asked) and not isinstance(asked, Progress))
 
 
 def _is_terminal() -> bool:

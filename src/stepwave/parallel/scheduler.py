@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from stepwave.core.model import nothing
-from stepwave.parallel.checks import at_least_one, words_of
+from stepwave.core.text import words_of
+from stepwave.parallel.checks import at_least_one
 
 log = logging.getLogger("stepwave.parallel")
 
@@ -132,6 +133,7 @@ class AsyncScheduler:
         self._running: dict[asyncio.Task[Any], tuple[AsyncJob, float]] = {}
         self._asked: dict[str, AsyncJob] = {}
         self._over: asyncio.Future[None] | None = None
+        self._is_filling = False
 
     def schedule(
         self,
@@ -211,9 +213,15 @@ class AsyncScheduler:
     # --- from queued to ended ------------------------------------------------------------------------------------
 
     def _fill(self, over: "asyncio.Future[None]") -> None:
-        while len(self._running) < self._max_concurrency and (job := self._queue.take()) is not None:
-            if job.status is AsyncJobStatus.PENDING:  # otherwise it was cancelled while it waited
-                self._start(job, over.get_loop())
+        if self._is_filling:
+            return  # a bus, or a job that has begun at once, has scheduled another: the loop below will come to it
+        self._is_filling = True
+        try:
+            while len(self._running) < self._max_concurrency and (job := self._queue.take()) is not None:
+                if job.status is AsyncJobStatus.PENDING:  # otherwise it was cancelled while it waited
+                    self._start(job, over.get_loop())
+        finally:
+            self._is_filling = False
         if not self._running and not over.done():
             over.set_result(None)
 
@@ -222,8 +230,9 @@ class AsyncScheduler:
         job.runs += 1
         if job.started_at is None:
             job.started_at = datetime.now()
+        began = time.monotonic()  # before: there are loops whose tasks begin at once
         task = loop.create_task(_awaited(job))
-        self._running[task] = job, time.monotonic()
+        self._running[task] = job, began
         task.add_done_callback(self._ended)
         if self._send is not None:  # last: whoever is told may schedule another one
             self._tell("started", job)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from stepwave.core.diagnostics import did_you_mean
 from stepwave.core.events import Entry, Outcome, StepFinished, StepLeftProcesses, StepQueued, StepStarted
 from stepwave.core.model import Limits, Step, StopRule
+from stepwave.core.text import one_line
 from stepwave.parallel.checks import at_least_one, seconds_or_none
 from stepwave.parallel.commands import NOWHERE, Brake, carry_out
 
@@ -88,6 +89,8 @@ def read_script(
     memory_limit_mb: int | None = None,
 ) -> Script:
     """Check what a caller has given. Raises ValueError and TypeError as `run_script` says."""
+    if not isinstance(config, Mapping | None):
+        raise TypeError(f"a config must be a mapping, not {type(config).__name__}")
     config = config or {}
     for key in config:
         if key not in _config_keys:
@@ -119,6 +122,8 @@ def _listed(config: Mapping[str, Any], key: str, otherwise: tuple[object, ...]) 
 def _environment(path: Path, given: dict[str, str]) -> dict[str, str]:
     """What is laid over the environment of the caller, PYTHONPATH included."""
     for name, value in given.items():
+        if not isinstance(name, str):
+            raise TypeError(f"the name of an environment variable must be text, not {type(name).__name__}")
         if not isinstance(value, str):
             raise TypeError(f"env[{name!r}] must be text, not {type(value).__name__}")
     found = project_folders(path)
@@ -196,9 +201,12 @@ def has_memory_limits() -> bool:
 
 
 def _cannot_run(path: Path) -> str | None:
-    if path.is_dir():
-        return f"`{path}` is a folder, not a script"
-    return None if path.exists() else f"script not found: `{path}`"
+    try:
+        if path.is_dir():
+            return f"`{path}` is a folder, not a script"
+        return None if path.exists() else f"script not found: `{path}`"
+    except OSError as problem:
+        return f"`{one_line(str(path))}` cannot be read: {(problem.strerror or '').lower()}"
 
 
 class _Watch:

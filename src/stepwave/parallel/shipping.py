@@ -11,6 +11,7 @@ from functools import partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
+from stepwave.core.text import words_of
 from stepwave.parallel.asking import name_of
 
 
@@ -36,10 +37,29 @@ def ship(func: Callable[[Any], Any], *, memory_bytes: int | None, wants_times: b
     try:
         blob = pickle.dumps(func, protocol=5)
     except Exception as error:
-        words = f"{name_of(func)} cannot be sent to another process: {error}"
+        words = f"{name_of(func)} cannot be sent to another process: {words_of(error)}"
         raise TypeError(f"{words}; a function that is defined with `def` at the top level of a module can") from error
     preamble = (sys.path, sys.argv, script, module, names, memory_bytes, wants_times)
     return Shipment(pickle.dumps(preamble, protocol=5), blob)
+
+
+_as_options = (
+    ("optimize", "-O"),
+    ("ignore_environment", "-E"),
+    ("no_user_site", "-s"),
+    ("no_site", "-S"),
+    ("dont_write_bytecode", "-B"),
+    ("bytes_warning", "-b"),
+)
+
+
+def flags() -> list[str]:
+    """The options of this interpreter that change how code runs, for another one."""
+    found = [option for name, option in _as_options for _ in range(getattr(sys.flags, name))]
+    found += [f"-W{option}" for option in sys.warnoptions]
+    for name, value in sys._xoptions.items():
+        found.append(f"-X{name}" if value is True else f"-X{name}={value}")
+    return found
 
 
 def _where_from(main: ModuleType | None) -> tuple[str | None, str | None]:
@@ -57,11 +77,15 @@ def _where_from(main: ModuleType | None) -> tuple[str | None, str | None]:
 def _gather(sent: Any, main: ModuleType, names: list[tuple[str, str, Any]], seen: set[str]) -> None:
     """What a function names of `main`, itself included, in an order in which it can be defined."""
     func: Any = sent.func if isinstance(sent, partial) else sent
-    if not isinstance(func, FunctionType) or main.__dict__.get(func.__name__) != func:
+    if not isinstance(func, FunctionType):
+        return
+    known: object = main.__dict__.get(func.__name__)
+    if known is not func:
         return
     seen.add(func.__name__)
-    import marshal
-
+    if func.__code__.co_freevars:
+        words = "uses what a function around it had, and cannot be sent to another process; define it in a file"
+        raise TypeError(f"{name_of(func)} {words}")
     for name in sorted(_global_names(func.__code__) - seen):
         if name in seen or name not in main.__dict__:
             continue  # a builtin, or not there yet
@@ -71,7 +95,17 @@ def _gather(sent: Any, main: ModuleType, names: list[tuple[str, str, Any]], seen
         else:
             seen.add(name)
             names.append(_named(name, value, func))
-    names.append((func.__name__, "function", (marshal.dumps(func.__code__), func.__defaults__, func.__kwdefaults__)))
+    names.append((func.__name__, "function", _code(func)))
+
+
+def _code(func: FunctionType) -> tuple[bytes, bytes]:
+    import marshal
+
+    try:
+        defaults = pickle.dumps((func.__defaults__, func.__kwdefaults__), protocol=5)
+    except Exception as error:
+        raise TypeError(f"{name_of(func)} cannot be sent to another process: {words_of(error)}") from error
+    return marshal.dumps(func.__code__), defaults
 
 
 def _named(name: str, value: Any, func: FunctionType) -> tuple[str, str, Any]:
@@ -83,7 +117,9 @@ def _named(name: str, value: Any, func: FunctionType) -> tuple[str, str, Any]:
     try:
         return name, "value", pickle.dumps(value, protocol=5)
     except Exception as error:
-        raise TypeError(f"{name_of(func)} uses {name}, which cannot be sent to another process: {error}") from error
+        raise TypeError(
+            f"{name_of(func)} uses {name}, which cannot be sent to another process: {words_of(error)}"
+        ) from error
 
 
 def _global_names(code: CodeType) -> set[str]:

@@ -42,6 +42,9 @@ SMALL = 65536
 """A frame below this size is copied, so that one call writes it."""
 
 
+_own = os.getpid()
+
+
 class LazyMain(type(sys)):  # type: ignore[misc]
     """The module `__main__`: becomes that of the caller when a name of it is asked for."""
 
@@ -135,7 +138,8 @@ def _define(names: list[tuple[str, str, Any]]) -> None:
             import marshal
             from types import FunctionType
 
-            code, defaults, keyword_defaults = value
+            code, pickled = value
+            defaults, keyword_defaults = pickle.loads(pickled)
             made = FunctionType(marshal.loads(code), main, name, defaults)
             made.__kwdefaults__ = keyword_defaults
             made.__module__ = "__main__"
@@ -194,10 +198,12 @@ def _report(connection: int, values: Any, faults: Any, times: list[int], spent_n
             try:
                 pickle.dumps(value, protocol=5)
             except BaseException as error:
-                words = f"the result, a {type(value).__name__}, cannot be sent: {type(error).__name__}: {error}"
+                words = f"the result, a {type(value).__name__}, cannot be sent: {fault(error)[1]}"
                 faults.append((offset, fault(TypeError(words))))
                 values[offset] = None
         blob = pickle.dumps((values, faults, times, spent_ns), protocol=5)
+    if os.getpid() != _own:
+        os._exit(0)  # the function has forked, and this is not the process that answers
     _send(connection, RESULTS, b"".join(n.to_bytes(8, "little") for n in (len(values), left)), blob)
 
 
@@ -206,10 +212,13 @@ def fault(error: BaseException) -> tuple[bytes | None, str, str]:
     from traceback import format_exception
 
     try:
-        told = "".join(format_exception(error))
         words = f"{type(error).__name__}: {error}"
     except BaseException:
-        told = words = type(error).__name__
+        words = type(error).__name__
+    try:
+        told = "".join(format_exception(error))
+    except BaseException:
+        told = words
     try:
         blob = pickle.dumps(error, protocol=5)
         pickle.loads(blob)  # many an exception can be taken apart, but not be put together again

@@ -14,7 +14,7 @@ from stepwave.core.model import Backoff, FailurePolicy, Retry, Step
 from stepwave.core.plan import Plan
 from stepwave.core.reading.units import MAX_DURATION_S
 from stepwave.core.text import one_line
-from stepwave.workflow.functions import Task, is_target, label, parameter_of, resolve, task
+from stepwave.workflow.functions import Task, is_target, label, names, parameter_of, resolve, task
 from stepwave.workflow.running import WorkflowResult, run_graph
 
 Text = str | os.PathLike[str]
@@ -95,12 +95,12 @@ class Workflow:
         step = Step(
             id=id,
             place=Place(self.name),
-            name=name,
-            needs=_names(needs, "needs"),
+            name=_text(name, "name"),
+            needs=names(needs, "needs"),
             timeout_s=None if timeout is None else _seconds(timeout, "timeout", above_zero=True),
             retry=_retry(retries, retry_delay, backoff),
             resources=self._units(resource),
-            condition=None if condition is None else _condition(condition),
+            condition=None if condition is None else _condition(_text(condition, "condition")),
             continue_on_error=continue_on_error,
             exclusive=exclusive,
             priority=_whole(priority, "priority"),
@@ -169,6 +169,8 @@ class Workflow:
     ) -> None:
         if env is not None or cwd is not None:
             raise TypeError(f"step {step.id!r}: a function runs in this process, and has no env or cwd of its own")
+        if not isinstance(params, Mapping | None):
+            raise TypeError(f"params are a mapping, not {type(params).__name__}")
         called = task(function, params)
         for need in step.needs:
             if (taken := parameter_of(need, called.takes)) in called.params:
@@ -179,10 +181,10 @@ class Workflow:
     def _add_command(
         self, step: Step, words: Sequence[Text] | None, shell: str | None, env: Env | None, cwd: Text | None
     ) -> None:
-        argv: tuple[str, ...] = SH_STRICT if words is None else tuple(os.fspath(word) for word in words)
+        argv: tuple[str, ...] = SH_STRICT if words is None else _words(step.id, words)
         if not argv or not argv[0]:
             raise ValueError(f"step {step.id!r}: the command names no program")
-        if shell is not None and not shell.strip():
+        if shell is not None and not _text(shell, "shell").strip():
             raise ValueError(f"step {step.id!r}: the text for the shell is empty")
         self._steps[step.id] = step._replace(
             argv=argv,
@@ -201,7 +203,7 @@ class Workflow:
     def _units(self, resource: str | Iterable[str] | Mapping[str, int] | None) -> tuple[tuple[str, int], ...]:
         if resource is None:
             return ()
-        wanted = dict(resource) if isinstance(resource, Mapping) else dict.fromkeys(_names(resource, "resource"), 1)
+        wanted = dict(resource) if isinstance(resource, Mapping) else dict.fromkeys(names(resource, "resource"), 1)
         for pool, units in wanted.items():
             if pool not in self._pools:
                 near = did_you_mean(pool, self._pools) or "name it in the resources of the workflow"
@@ -227,12 +229,23 @@ def _as_text(word: str) -> str:
     return word.replace("{{", "\\{{")
 
 
-def _names(given: str | Iterable[str], what: str) -> tuple[str, ...]:
-    names = (given,) if isinstance(given, str) else tuple(given)
-    for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"{what} are names, not {type(name).__name__}")
-    return tuple(dict.fromkeys(names))
+def _words(id: str, given: object) -> tuple[str, ...]:
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"step {id!r}: the words of a command are a list, not {type(given).__name__}")
+    return tuple(_word(id, word) for word in given)
+
+
+def _word(id: str, given: object) -> str:
+    word = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(word, str):
+        raise TypeError(f"step {id!r}: the words of a command are texts and paths, not {type(word).__name__}")
+    return word
+
+
+def _text(value: str, what: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be text, not {type(value).__name__}")
+    return value
 
 
 def _seconds(value: float, what: str, *, above_zero: bool = False) -> float:
@@ -245,6 +258,8 @@ def _seconds(value: float, what: str, *, above_zero: bool = False) -> float:
 
 
 def _checked_env(env: Env | None) -> dict[str, str | None]:
+    if not isinstance(env, Mapping | None):
+        raise TypeError(f"env is a mapping, not {type(env).__name__}")
     for name, text in (env or {}).items():
         if not isinstance(name, str) or not isinstance(text, str | None):
             raise TypeError(f"env has texts, and None for what is taken away: not {type(text).__name__} ({name!r})")

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -62,6 +62,18 @@ def label(function: Function) -> str:
         function = function.func
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     return f"{getattr(function, '__module__', None) or 'builtins'}:{name}"
+
+
+def names(given: str | Iterable[str], what: str) -> tuple[str, ...]:
+    """Each of them once; a single one may stand for itself. Raises TypeError for what is none."""
+    found = (given,) if isinstance(given, str) else given
+    if not isinstance(found, Iterable):
+        raise TypeError(f"{what} are names, not {type(given).__name__}")
+    found = tuple(found)
+    for name in found:
+        if not isinstance(name, str):
+            raise TypeError(f"{what} are names, not {type(name).__name__}")
+    return tuple(dict.fromkeys(found))
 
 
 def takes(function: Function) -> Takes:

@@ -17,8 +17,8 @@ from stepwave.core.events import Entry, Outcome, StepFinished, StepStarted
 from stepwave.core.model import FailurePolicy, Step
 from stepwave.core.plan import Plan
 from stepwave.core.summary import StepResult
-from stepwave.core.text import one_line
-from stepwave.workflow.functions import Function, label, resolve, task
+from stepwave.core.text import one_line, words_of
+from stepwave.workflow.functions import Function, label, names, resolve, task
 from stepwave.workflow.running import WorkflowResult, run_graph
 
 _keys = ("function", "params", "config", "depends_on")
@@ -49,7 +49,7 @@ class WorkflowStep:
         try:
             self.result = self.function(**{**self.config, **arguments})
         except BaseException as problem:
-            self.status, self.error = "failed", str(problem)
+            self.status, self.error = "failed", words_of(problem)
             raise
         else:
             self.status, self.error = "completed", None
@@ -82,6 +82,8 @@ class BaseWorkflowOrchestrator:
     """
 
     def __init__(self, config: Mapping[str, Any] | None = None, working_dir: str | Path | None = None) -> None:
+        if not isinstance(config, Mapping | None):
+            raise TypeError(f"config must be a mapping, not {type(config).__name__}")
         self.config: Mapping[str, Any] = {} if config is None else config
         self.working_dir = Path("output") if working_dir is None else Path(working_dir)
         self.steps: dict[str, WorkflowStep] = {}
@@ -97,13 +99,15 @@ class BaseWorkflowOrchestrator:
 
         It also gets what the steps that it depends on have returned, by parameters of their names, where it has them
         (`**kwargs` takes all of it). One of the same name is replaced. Raises ValueError, ImportError or AttributeError
-        for a name that leads nowhere.
+        for a name that leads nowhere, TypeError for what is no name and no function.
         """
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a step must be text, not {type(name).__name__}")
         found = self._resolve_function(function) if isinstance(function, str) else function
         if not callable(found):
             raise TypeError(f"the function of step {name!r} is of type {type(found).__name__} and cannot be called")
-        needs = [depends_on] if isinstance(depends_on, str) else list(depends_on or ())
-        self.steps[name] = WorkflowStep(name, found, dict(config or {}), needs)
+        needs = () if depends_on is None else names(depends_on, f"the dependencies of step {name!r}")
+        self.steps[name] = WorkflowStep(name, found, dict(config or {}), list(needs))
         return self
 
     def run_workflow(self, *, record: bool = True) -> dict[str, Any]:
@@ -121,10 +125,11 @@ class BaseWorkflowOrchestrator:
         errors = self._prepare()
         if errors:
             return _answer(began, errors)
-        for step in self.steps.values():
+        steps = dict(self.steps)  # what a step adds belongs to the next run
+        for step in steps.values():
             step.reset()
-        done = self._run(record)
-        order = in_order(_needs(self.steps))
+        done = self._run(steps, record)
+        order = in_order(_needs(steps))
         ended = {step.id: step for step in done.summary.steps}
         return _answer(
             began,
@@ -169,19 +174,19 @@ class BaseWorkflowOrchestrator:
 
     # --- the run --------------------------------------------------------------------------------------
 
-    def _run(self, record: bool) -> WorkflowResult:
+    def _run(self, steps: Mapping[str, WorkflowStep], record: bool) -> WorkflowResult:
         place = Place(type(self).__name__)
         policy = FailurePolicy.ABORT if self.config.get("stop_on_failure") else FailurePolicy.SKIP_DEPENDENTS
-        steps = tuple(
-            Step(name, place, needs=needs, argv=(label(self.steps[name].function).replace("{{", "\\{{"),))
-            for name, needs in _needs(self.steps).items()
+        graph = tuple(
+            Step(name, place, needs=needs, argv=(label(steps[name].function).replace("{{", "\\{{"),))
+            for name, needs in _needs(steps).items()
         )
         name = str(self.config.get("name") or place.path)
         workflow = model.Workflow(
-            place.path, place, steps, name=name, folder=str(self.working_dir.resolve()), on_failure=policy
+            place.path, place, graph, name=name, folder=str(self.working_dir.resolve()), on_failure=policy
         )
-        tasks = {step.name: task(step.function, step.config) for step in self.steps.values()}
-        progress = _Progress(self.steps)
+        tasks = {step.name: task(step.function, step.config) for step in steps.values()}
+        progress = _Progress(steps)
         done = run_graph(
             workflow,
             tasks,
@@ -189,9 +194,9 @@ class BaseWorkflowOrchestrator:
             required=(progress.listen,),
             record=record,
         )
-        for name, step in self.steps.items():
+        for name, step in steps.items():
             step.result = done.results.get(name)
-            step.error = str(done.errors[name]) if name in done.errors else None
+            step.error = words_of(done.errors[name]) if name in done.errors else None
         return done
 
 
@@ -241,7 +246,8 @@ def _sentence(step: StepResult, done: WorkflowResult) -> str | None:
         failed = (step.reason or "").removeprefix("Dependencies failed: ")
         because = "previous failure" if failed == step.reason else f"failed dependency: {failed}"
         return f"Step {step.id!r} skipped due to {because}"
-    said = str(done.errors[step.id]) if step.id in done.errors else step.reason or step.outcome.value
+    error = done.errors.get(step.id)
+    said = step.reason or step.outcome.value if error is None else words_of(error) or type(error).__name__
     return f"Step {step.id!r} failed: {said}"
 
 
@@ -272,9 +278,13 @@ def _given_steps(given: object) -> list[tuple[str, Mapping[str, Any]]]:
         steps = [_named(one) for one in given]
     else:
         raise ValueError(f"`steps` is of type {type(given).__name__}: neither a mapping nor a list")
+    seen = set[str]()
     for name, step in steps:
         if not isinstance(name, str) or not isinstance(step, Mapping):
             raise ValueError(f"step {name!r} must be a mapping, and its name a text")
+        if name in seen:
+            raise ValueError(f"Duplicate step ID: {name}")
+        seen.add(name)
     return steps
 
 

@@ -111,14 +111,16 @@ def _told(plan: Plan, tasks: Mapping[str, Task]) -> frozenset[str]:
 
 
 def pass_on(summary: Summary) -> None:
-    """A signal that ended the run was meant for the program: it gets it now that everything is in order.
+    """A signal that ended the run, or came too late for that, was meant for the program: it gets it now that everything
+    is in order.
 
     Raises KeyboardInterrupt for Ctrl-C, unless the program has a handler of its own.
     """
-    if summary.status is not Status.CANCELLED:
+    number = summary.exit_code - 128 if summary.status is Status.CANCELLED else summary.last_signal
+    if number is None:
         return
     try:
-        signal.raise_signal(summary.exit_code - 128)
+        signal.raise_signal(number)
     except KeyboardInterrupt as stop:
         ended = plural(summary.count(Outcome.COMPLETED), "step")
         stop.add_note(f"{summary.name}: {ended} of {len(summary.steps)} had completed; logs in {summary.folder}")

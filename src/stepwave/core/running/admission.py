@@ -133,11 +133,11 @@ class Admission:
                 self._next_in_line(n)
                 continue
             fits = self._fits(ask) and not any(pool in kept_back for pool, _ in ask.units)
-            is_short = fits and (self._lacks_memory(ask) or (keeps_memory and ask.memory_bytes > 0))
-            if fits and not is_short:
-                return self._start(n)
+            is_short = fits and self._lacks_memory(ask)
             if is_short:
                 self.short.append(ticket.id)
+            elif fits and not (keeps_memory and ask.memory_bytes):
+                return self._start(n)
             if self.launches - ticket.since > PATIENCE * self.capacity:
                 if ask.exclusive or ask.wave_limit is not None:
                     return None

@@ -47,8 +47,12 @@ _comparisons = {
 
 def memory_words(event: MemoryShort) -> str:
     """`Waits for memory: it needs 2 GB, and 1.5 GB are left`."""
-    figures = f"it needs {size_of(event.needed_bytes)}, and {size_of(event.left_bytes)} are left"
+    figures = memory_figures(event.needed_bytes, event.left_bytes)
     return f"Starts alone, short of memory: {figures}" if event.starts else f"Waits for memory: {figures}"
+
+
+def memory_figures(needed_bytes: int, left_bytes: int) -> str:
+    return f"it needs {size_of(needed_bytes)}, and {size_of(left_bytes)} are left"
 
 
 def rule_words(rule: Rule, limit: int = 200) -> str:

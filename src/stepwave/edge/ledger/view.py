@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stepwave.core.events import StepDecided, Usage, stdout_log
+from stepwave.core.telling.wording import memory_figures
 from stepwave.edge.ledger.connect import Ledger
 from stepwave.edge.ledger.lock import is_held
 from stepwave.edge.ledger.reader import Done, Run, Told, done, places, run_of, told
@@ -155,9 +156,16 @@ class _Fold:
                 id, _, after = new[:3]
                 self.steps[id] = StepView(id, State.WAITING, 0, after)
                 self.below.setdefault(after, []).append(id)
+        elif event.kind == "MemoryShort" and fields[0] in self.steps:
+            self._note_short(*fields[:4])
         elif event.kind in _changes and fields[0] in self.steps:
             state = _changes[event.kind]
             self._move(fields[0], event, state)
+
+    def _note_short(self, id: str, needed_bytes: int, left_bytes: int, starts: bool) -> None:
+        if not starts:
+            reason = f"waits for memory: {memory_figures(needed_bytes, left_bytes)}"
+            self.steps[id] = self.steps[id]._replace(state=State.QUEUED, reason=reason)
 
     def _move(self, id: str, event: Told, state: State) -> None:
         change: dict[str, Any] = {"state": state}

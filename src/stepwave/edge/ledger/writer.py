@@ -28,7 +28,7 @@ from stepwave.core.events import (
     StepStarted,
 )
 from stepwave.core.plan import Learned, Plan
-from stepwave.edge.ledger.connect import Ledger, as_unusable, telling
+from stepwave.edge.ledger.connect import Ledger, as_unusable, telling, unusable
 from stepwave.edge.ledger.learning import Learning, flow_of
 from stepwave.edge.ledger.origin import Origin, as_text
 from stepwave.edge.ledger.schema import PLACE_BITS
@@ -95,6 +95,7 @@ class LedgerWriter:
     ) -> None:
         self._last = last
         self._ledger = ledger
+        self._file = os.stat(ledger.path)  # noqa: PTH116 - at every start
         self._memory = memory
         self._origin = origin
         self._definitions = definitions
@@ -184,9 +185,21 @@ class LedgerWriter:
                 _open_to_the_end.append(self._ledger)
             else:
                 self._ledger.close()
+            if not self._failed:
+                self._see_that_it_is_there()
         except OSError:
             if not self._failed:  # else it has been told
                 raise
+
+    def _see_that_it_is_there(self) -> None:
+        """SQLite goes on writing to a file that has been deleted; nobody will ever read that."""
+        path = self._ledger.path
+        try:
+            is_there = os.path.samestat(self._file, os.stat(path))  # noqa: PTH116, PTH121
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise unusable(path, "was deleted while the run went on", "nothing is recorded of this run")
 
     # --- rows -----------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from stepwave.core.model import Stage
 from stepwave.core.telling.progress import Gathering, Progress, Running, Wave, together
 from stepwave.core.telling.style import Role, Span, Style, cells, fit, last_line, pad, pad_left
 from stepwave.core.telling.wording import STAGE_NAMES
-from stepwave.core.text import duration, size_of
+from stepwave.core.text import duration
 
 Row = list[Span]
 
@@ -97,9 +97,10 @@ class Sight:
         return [("  ", None), *(span for figure in figures for span in (figure, between))][:-1]
 
     def _short(self) -> str:
-        """Who waits for memory, and for how much of it."""
-        first = next(iter(self._numbers.short.values()), None)
-        return f", {self._style.word(first.step, 20)} for {size_of(first.needed_bytes)} of memory" if first else ""
+        """Who waits for memory."""
+        short = list(self._numbers.short)
+        more = f" +{len(short) - 1}" if len(short) > 1 else ""
+        return f" (memory: {self._style.word(short[0], 20)}{more})" if short else ""
 
     # --- full: by wave
 
