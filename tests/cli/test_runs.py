@@ -143,6 +143,16 @@ def test_the_state_folder_of_another_workflow(tmp_path: Path) -> None:
     assert stepwave("logs", "a", cwd=tmp_path, env=state).out == "hello\n"
 
 
+def test_what_lies_at_home_is_of_other_projects(tmp_path: Path) -> None:
+    here, home = tmp_path / "here", tmp_path / "home"
+    here.mkdir()
+    at_home = {"STEPWAVE_STATE_DIR": str(home / ".local/state/stepwave")}
+    flow(tmp_path, OK)
+    assert stepwave("run", "-q", "flow.yaml", cwd=tmp_path, env=at_home).code == 0
+    assert stepwave("runs", cwd=here, env={"HOME": str(home)}).out == ""
+    assert "flow" not in stepwave("retry", cwd=here, env={"HOME": str(home)}).err
+
+
 def test_another_terminal_sees_a_running_run(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     flow(
@@ -531,7 +541,7 @@ def test_a_state_folder_that_a_step_removes(tmp_path: Path) -> None:
     assert ended.code == 3
     assert "✓ [a] Complete" in ended.err
     assert normal(ended.err, tmp_path).endswith(
-        "stepwave: `$TMP/.stepwave/ledger.db`: was deleted while the run went on\n"
+        "stepwave: `<here>/.stepwave/ledger.db`: was deleted while the run went on\n"
         "  = help: nothing is recorded of this run\n"
     )
 

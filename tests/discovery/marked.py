@@ -7,6 +7,7 @@ a possible use.
 import re
 from pathlib import Path
 from textwrap import dedent
+from typing import NamedTuple
 
 from stepwave.discovery.answers import Query, Usage
 from stepwave.discovery.usage import usage_of
@@ -39,6 +40,33 @@ def written(folder: Path, text: str) -> tuple[set[Place], set[Place]]:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text("\n".join(lines) + "\n", "utf-8")
     return certain, possible
+
+
+class Score(NamedTuple):
+    """How many marks there are, how many uses were found for certain, and how many of those stand at a mark, and with
+    its kind."""
+
+    marked: int
+    found: int
+    right: int
+    kinds: int
+
+    @property
+    def precision(self) -> float:
+        return self.right / self.found
+
+    @property
+    def recall(self) -> float:
+        return self.right / self.marked
+
+
+def score(folder: Path, symbol: str, text: str) -> Score:
+    """How near a search comes to the marks of a program."""
+    certain, _ = written(folder, text)
+    kinds = {place[:3]: place[3] for place in certain}
+    found = {(u.path, u.line, u.column): u.kind for u in usage_of(str(folder), Query(symbol)).uses}
+    right = found.keys() & kinds.keys()
+    return Score(len(kinds), len(found), len(right), sum(found[place] == kinds[place] for place in right))
 
 
 def check(folder: Path, symbol: str, text: str, **more: object) -> Usage:

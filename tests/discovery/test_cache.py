@@ -1,10 +1,12 @@
 """An answer from the cache is that of looking: after edits, renames and damage, with two processes and any seed."""
 
+import importlib
 import os
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +91,100 @@ def test_whatever_is_changed_the_answer_is_that_of_looking(seed: int, tree: Path
         word = chance.choice(WORDS)
         assert answer(tree, word) == looked(tree, word)
         assert answer(tree, word) == looked(tree, word)
+
+
+def question(folder: Path, word: str, processes: int = 1) -> bytes:
+    """A question that nobody has asked before, answered with what is known of the files."""
+    walked = walk(str(folder))
+    cache = Cache(str(folder))
+    facts = Facts(str(folder), walked, cache, young_of(str(folder), walked.files))
+    try:
+        return kept.packed(usage_of(str(folder), Query(word, possible=True), facts=facts, processes=processes))
+    finally:
+        cache.close()
+
+
+def without(folder: Path, word: str) -> bytes:
+    return kept.packed(usage_of(str(folder), Query(word, possible=True)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("harm", ["none", "cut", "flip"])
+def test_facts_of_files_change_no_answer(seed: int, harm: str, tree: Path) -> None:
+    chance = random.Random(f"{seed}{harm}")
+    for turn in range(8):
+        edit(tree, chance)
+        if turn == 5 and harm != "none":
+            (cut if harm == "cut" else damage_anywhere)(Path(cache_path(str(tree))))
+        for word in chance.sample([*WORDS, "C0.x", "C1.run", "m1.y", "a"], 4):
+            assert question(tree, word, chance.choice([1, 2])) == without(tree, word)
+
+
+def _noting(parse: Callable[..., Any], parsed: set[str]) -> Callable[..., Any]:
+    def noting(path: str, data: bytes) -> Any:
+        parsed.add(path)
+        return parse(path, data)
+
+    return noting
+
+
+def parsed_for(tree: Path, word: str, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, set[str]]:
+    """The answer, and the files that were parsed for it. None is hashed: all is as if it were of long ago."""
+    parsed: set[str] = set()
+    with monkeypatch.context() as patch:
+        patch.setattr("stepwave.discovery.cache._YOUNG_NS", -(10**12))
+        for name in ("tokens", "world"):
+            module = importlib.import_module(f"stepwave.discovery.{name}")
+            patch.setattr(module, "parse", _noting(module.parse, parsed))
+        return question(tree, word), parsed
+
+
+def test_only_what_has_changed_is_read_again(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = {word: parsed_for(tree, word, monkeypatch) for word in WORDS}
+    assert all(parsed for _, parsed in first.values())
+    for word in WORDS:
+        assert parsed_for(tree, word, monkeypatch) == (first[word][0], set())
+    with (tree / "m3.py").open("a", encoding="utf-8") as file:
+        file.write("x = y = run\n")
+    for word in WORDS:
+        answer, parsed = parsed_for(tree, word, monkeypatch)
+        assert answer != first[word][0]
+        assert parsed == {"m3.py"}
+
+
+def test_a_cache_of_another_release_is_made_anew(tree: Path) -> None:
+    truth = question(tree, "x")
+    with sqlite3.connect(cache_path(str(tree))) as db:
+        db.execute("PRAGMA user_version = 1")
+        db.execute("DROP TABLE words")
+    db.close()
+    assert question(tree, "x") == truth
+    assert question(tree, "x") == truth
+    with sqlite3.connect(cache_path(str(tree))) as db:
+        assert db.execute("SELECT count(*) FROM words").fetchone() == (1,)
+    db.close()
+
+
+def test_a_cache_does_not_grow_without_end(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepwave.discovery.cache._MOST_BYTES", 200_000)
+    path = Path(cache_path(str(tree)))
+    for number in range(40):
+        (tree / "more.py").write_text(f"def x{number}(a): return {'x(a), ' * 2000}1\n", "utf-8")
+        answer(tree, "x")
+    assert path.stat().st_size < 2_000_000
+    assert answer(tree, "x") == looked(tree, "x")
+
+
+def test_two_at_once(tree: Path) -> None:
+    truth = {word: looked(tree, word) for word in WORDS}
+    children = []
+    for word in WORDS * 3:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if all(answer(tree, each) == truth[each] for each in (word, *WORDS)) else 1)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * len(children)
+    assert {word: answer(tree, word) for word in WORDS} == truth
 
 
 def test_a_file_that_changed_a_moment_ago_is_compared_by_its_content(tree: Path) -> None:

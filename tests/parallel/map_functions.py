@@ -152,6 +152,16 @@ class Unsendable:
         raise Speechless
 
 
+class SlowToArrive:
+    """A function that takes long to be put together in a worker."""
+
+    def __call__(self, number: int) -> int:
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[object, tuple[float]]:
+        return nap, (30.0,)
+
+
 def fail_speechless(number: int) -> int:
     raise Speechless(number)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from stepwave.discovery.terms import Term
-from stepwave.discovery.values import Entity, Value, Values
+from stepwave.discovery.values import BARE, Entity, Value, Values
 from stepwave.discovery.world import World
 
 Line = tuple[Entity | None, ...]
@@ -34,7 +34,9 @@ class Classes:
             if owner is None:
                 return []
             if not owner.path:
-                return [Entity("", f"{owner.qualname}.{name}")] if owner.qualname != "builtins.object" else []
+                if owner.qualname in BARE:
+                    continue
+                return [Entity("", f"{owner.qualname}.{name}")]
             if self._has(owner, name):
                 return [Entity(owner.path, f"{owner.qualname}.{name}")]
         return []

@@ -23,7 +23,7 @@ _counting = frozenset(
 )  # fmt: skip
 _plain = frozenset([ast.Name, ast.Constant, type(None)])
 _texts = frozenset(
-    ["ctx", "op", "ops", "attr", "arg", "id", "name", "names", "module", "level", "kind", "value_type", "type_comment",
+    ["ctx", "op", "ops", "attr", "arg", "id", "name", "names", "module", "level", "kind", "type_comment",
      "is_async", "conversion", "simple", "type_ignores", "asname", "rest", "kwd_attrs"]
 )  # fmt: skip
 """Fields in which no expression stands."""
@@ -43,6 +43,7 @@ _heads: dict[type, tuple[str, ...]] = {
 }  # fmt: skip
 _branching = {ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.match_case}
 _worded = {ast.If, ast.For, ast.AsyncFor}
+_short_heads = {ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.ExceptHandler}
 _properties = {"property", "cached_property", "abstractproperty"}
 
 
@@ -151,6 +152,8 @@ class _Reader:
         counts.branches += kind in _branching
         if kind in _worded and self.counts.get(node.lineno):
             self.counts[node.lineno] -= 1  # the word of the statement itself
+        if kind in _short_heads and node.body[0].lineno == node.lineno + 1 and not self.counts.get(node.lineno):
+            return
         for field in _heads[kind]:
             head = getattr(node, field)
             for each in head if isinstance(head, list) else (head,):

@@ -12,6 +12,7 @@ from stepwave.discovery.terms import Term
 from stepwave.discovery.values import (
     BUILTIN_CLASSES,
     ELEMENTS,
+    LIKE_SELF,
     MANAGERS,
     NONE,
     ONE_OF,
@@ -145,6 +146,9 @@ class Inference:
             if value.kind in ("instance", "super") and self._is_property(entity):
                 yield from self._result(entity, value)
                 continue
+            if not entity.path and name in LIKE_SELF and value.path:
+                yield value._replace(kind="class")
+                continue
             for found in self.value_of(entity):
                 bound = found.kind == "function" and value.kind in ("instance", "class", "super") and value.path
                 yield found._replace(args=((_receiver(value),),)) if bound else found
@@ -272,6 +276,15 @@ def _item(inference: Inference, path: str, whole: Term, index: int | None) -> It
         yield from protocols.item(inference, value, index)
 
 
+def _compared(inference: Inference, path: str, left: Term, method: str) -> Iterator[Value]:
+    for value in inference.values(path, left):
+        own = value.kind == "instance" and value.path and any(e.path for e in inference.members(value, method))
+        for found in inference.attribute(value, method) if own else ():
+            yield from inference.called(found, ())
+        if not own:
+            yield builtin("bool")
+
+
 def _each(protocol: Callable[[Inference, Value], Iterator[Value]]) -> "Rule":
     def rule(inference: Inference, path: str, whole: Term) -> Iterator[Value]:
         for value in inference.values(path, whole):
@@ -320,6 +333,7 @@ _rules: dict[str, Rule] = {
     ".": _attribute,
     "()": _call,
     "[]": _item,
+    "cmp": _compared,
     "it": _each(protocols.iterated),
     "with": _each(protocols.entered),
     "aw": lambda inference, path, inner: inference.values(path, inner),

@@ -12,7 +12,7 @@ from stepwave.discovery.cache import Cache, by_path, young_of
 from stepwave.discovery.definitions import Definition, as_definition, definitions_of
 from stepwave.discovery.modules import Modules, packages_above
 from stepwave.discovery.source import parse, read
-from stepwave.discovery.spread import each_file
+from stepwave.discovery.spread import collector_off, each_file
 from stepwave.discovery.walk import Found, Unread, walk
 
 SORTS = ("path", "name", "complexity", "lines")
@@ -67,13 +67,14 @@ def list_definitions(
     found: dict[tuple[str, int, int, str], Definition] = {}
     unread: dict[str, Unread] = {}
     scanned: set[str] = set()
-    for place in places:
-        scanned.update(f"{place.shown}{file.path}" for file in place.files)
-        for item in _of_place(place, cached and not place.is_file, processes, progress):
-            if isinstance(item, Unread):
-                unread[item.path] = item
-            else:
-                found[item.path, item.line, item.column, item.qualname] = item
+    with collector_off():
+        for place in places:
+            scanned.update([f"{place.shown}{file.path}" for file in place.files])
+            for item in _of_place(place, cached and not place.is_file, processes, progress):
+                if isinstance(item, Unread):
+                    unread[item.path] = item
+                else:
+                    found[item.path, item.line, item.column, item.qualname] = item
     chosen = [d for d in found.values() if _is_wanted(d, wanted, pattern)]
     if wanted.duplicates:
         chosen = _repeated(chosen)

@@ -14,6 +14,7 @@ A term is a tuple whose first item says what it is:
     ("inherited", c, f, a)    the parameter of a method, of which a base class may say the type
     ("bound", t)              a type variable of a bound
     ("super", t)              what super() means in a class      ("type", t)  the class of something
+    ("cmp", t, name)          what comparing gives, by `__eq__` or its kind; as a rule, a truth value
     ("lit", name)             a value of a builtin type          ("?",)  nobody knows
 """
 
@@ -29,6 +30,9 @@ _DEEP = 24
 _STEPS = 100
 _class_makers = {"__new__", "__init_subclass__", "__class_getitem__"}
 _sequences = {ast.List: "list", ast.Tuple: "tuple", ast.Set: "set"}
+_comparing = {
+    ast.Eq: "__eq__", ast.NotEq: "__ne__", ast.Lt: "__lt__", ast.LtE: "__le__", ast.Gt: "__gt__", ast.GtE: "__ge__",
+}  # fmt: skip
 _comprehended = {ast.ListComp: "list", ast.SetComp: "set", ast.GeneratorExp: "generator", ast.DictComp: "dict"}
 
 
@@ -75,6 +79,8 @@ def lower(node: ast.AST | None, scope: Scope, depth: int = 0) -> Term:  # noqa: 
             return ("seq", "dict", (lower(node.key, inner, deeper), lower(node.value, inner, deeper)))
         case ast.BinOp(op=ast.Div() | ast.Add() | ast.Mod()):
             return lower(node.left, scope, deeper)
+        case ast.Compare(ops=[operator]) if type(operator) in _comparing:
+            return ("cmp", lower(node.left, scope, deeper), _comparing[type(operator)])
         case ast.Compare():
             return ("lit", "bool")
     return UNKNOWN

@@ -7,7 +7,7 @@ import ast
 from collections.abc import Sequence
 from contextlib import suppress
 
-from stepwave.discovery.occurrences import Occurrences, plain, word_pattern
+from stepwave.discovery.occurrences import Occurrences, plain, word_places
 from stepwave.discovery.scopes import Scope, module_scope
 from stepwave.discovery.skeleton import skeleton
 from stepwave.discovery.source import parse
@@ -48,8 +48,7 @@ def tokens_in(path: str, data: bytes, words: Sequence[str]) -> Tokens | Unread:
 
 def _tree(path: str, data: bytes, text: bytes, words: Sequence[str]) -> ast.Module | Unread:
     """The tree of all that holds a word, or a `global` that may bind one; of the whole file where that is no less."""
-    pattern = word_pattern([*words, "global"])
-    reduced = skeleton(text, [found.start() for found in pattern.finditer(text)])
+    reduced = skeleton(text, [at for at, _ in word_places(text, [*words, "global"])])
     if reduced is not None:
         with suppress(UnicodeDecodeError):
             tree = parse(path, reduced.decode("utf-8"))

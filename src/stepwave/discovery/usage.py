@@ -13,7 +13,7 @@ from stepwave.discovery.answers import TYPES, Query, Target, Usage, Use
 from stepwave.discovery.facts import Facts
 from stepwave.discovery.infer import Inference
 from stepwave.discovery.modules import Modules, packages_above
-from stepwave.discovery.occurrences import plain, word_pattern
+from stepwave.discovery.occurrences import plain, word_places
 from stepwave.discovery.source import column_of, decoded, lines_of, read
 from stepwave.discovery.spread import Progress, Work, collector_off, each_file
 from stepwave.discovery.terms import Term
@@ -299,14 +299,13 @@ class _Search:
 
 def _looking(root: str, word: str, also: dict[str, list[str]]) -> Work:
     """What is done with a file that may hold a word: plain lists, as they are kept and sent."""
-    pattern = word_pattern([word])
     needle = word.encode() if word.isascii() else b""
 
     def work(path: str) -> Any:
         data = read(root, path)
         if isinstance(data, Unread):
             return tuple(data)
-        if (needle not in data and b"coding" not in data[:400]) or not pattern.search(plain(data)):
+        if (needle not in data and b"coding" not in data[:400]) or not word_places(plain(data), [word]):
             return None
         found = tokens_in(path, data, [word, *also.get(path, ())])
         if isinstance(found, Unread):

@@ -46,7 +46,14 @@ SAME = frozenset(["copy.copy", "copy.deepcopy", "weakref.proxy", "dataclasses.re
 """Functions that give back what is like their first argument."""
 ELEMENTS = frozenset(["sorted", "list", "set", "frozenset", "tuple", "reversed", "iter", "filter"])
 """Builtins that give a container of what their argument holds."""
+LIKE_SELF = frozenset(["_replace", "_make", "with_traceback"])
+"""Methods of builtin classes that give back another one of whatever class below they are called on."""
 ONE_OF = frozenset(["next", "max", "min"])
+BARE = frozenset(
+    ["builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol",
+     "typing_extensions.Generic"]
+)  # fmt: skip
+"""Base classes without members that anybody asks for: what is not found in front of them is not theirs."""
 PROPERTIES = frozenset(
     ["property", "cached_property", "abstractproperty", "classproperty", "getter", "setter", "deleter"]
 )

@@ -125,11 +125,14 @@ def state_folders(beside: Path, environ: Mapping[str, str]) -> list[Path]:
 
 
 def known_states(beside: Path, environ: Mapping[str, str]) -> list[Path]:
-    """The same for whoever looks: where a run would leave its record now comes first. One that may not be written is
-    that of somebody else, or of a time when it might be.
+    """The same for whoever looks: where a run would leave its record now comes first, and is the only one where that
+    is the first of them: what lies at home is then of other projects. One that may not be written is that of somebody
+    else, or of a time when it might be.
     """
-    states = state_folders(beside, environ)
-    return sorted(states, key=lambda state: os.path.isdir(state) and not os.access(state, os.W_OK))  # noqa: PTH112
+    first, *others = state_folders(beside, environ)
+    if os.access(first if first.is_dir() else first.parent, os.W_OK):
+        return [first]
+    return [*others, first] if first.is_dir() else [first, *others]
 
 
 def _make(folder: Path, top: Path) -> None:

@@ -270,12 +270,14 @@ class ProcessCrew:
         since, begun, stretches = child.running_since(), child.begun(), list(child.lists)
         self._children.remove(child)
         how = child.bury()
-        if stretches and begun < 1:
-            self._count_stillborn(how)
-        elif stretches and (since is None or since <= began_before):  # else the late one has ended meanwhile
+        if (
+            begun >= 1 and stretches and (since is None or since <= began_before)
+        ):  # else the late one has ended meanwhile
             self._stillborn = 0
             took_s = monotonic() - since if since is not None else 0.0
             self._ended.append([verdict(_taken_out(stretches, begun - 1), took_s, how)])
+        elif begun < 1 and stretches and verdict is _died:
+            self._count_stillborn(how)
         self._spare.extend(stretch for stretch in stretches if stretch.items)
 
     def _count_stillborn(self, how: str) -> None:

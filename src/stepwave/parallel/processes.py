@@ -78,8 +78,8 @@ def process_map(  # noqa: PLR0913 - the words are those of the seed
 ) -> Any:
     """Call `func` for each item, in processes: one less than `cpu_count()`, or `max_workers`.
 
-    The options that `thread_map` has mean the same here, but a worker whose time is over is killed, with all that its
-    function has started, and replaced. The function, its items and its results are sent with pickle.
+    The options that `thread_map` has mean the same here, but a worker whose time is over is killed, with all of its
+    process group, and replaced. The function, its items and its results are sent with pickle.
 
     `chunk_size`: so many items are sent at a time; without it, as many as take some milliseconds. `memory_limit_mb`:
     MiB of address space that each worker may have (RLIMIT_AS; macOS does not keep to it), set in the workers only.

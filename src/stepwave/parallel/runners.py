@@ -144,7 +144,7 @@ class ParallelRunner:
         """
         wanted = self._read(scripts, timeout, cwd, env, configs)
         brake = Brake()
-        with ThreadPoolExecutor(1, "stepwave-scripts") as pool:
+        with ThreadPoolExecutor(1, "stepwave scripts") as pool:
             running = asyncio.wrap_future(pool.submit(self._run, wanted, brake))
             try:
                 return await asyncio.shield(running)

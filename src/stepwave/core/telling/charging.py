@@ -24,6 +24,9 @@ Key = tuple[Cause, str]
 _noticed_s = 0.005
 """Within this time the runner notices that a gap between two starts is over."""
 
+_rounding_s = 1e-9
+"""What is left of a difference of sums may be less than that without having been any time."""
+
 _slot: Key = (Cause.SLOT, "")
 _alone: Key = (Cause.LIMIT, ALONE)
 _rate: Key = (Cause.LIMIT, RATE)
@@ -225,7 +228,8 @@ class Charging:
         for key, total_s in own.totals.items():
             seconds[key] = seconds.get(key, 0.0) + total_s - place.own_totals.get(key, 0.0)
         begin = place.at
-        held = [(key, held_s) for key, held_s in seconds.items() if held_s > 0]
+        held = [(key, held_s) for key, held_s in seconds.items() if held_s > _rounding_s]
+        held = held or [(key, held_s) for key, held_s in seconds.items() if held_s > 0]
         for n, (key, held_s) in enumerate(held, 1):
             end = self.now if n == len(held) else min(begin + held_s, self.now)
             yield begin, end, key

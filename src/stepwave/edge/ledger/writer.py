@@ -95,7 +95,7 @@ class LedgerWriter:
     ) -> None:
         self._last = last
         self._ledger = ledger
-        self._file = os.stat(ledger.path)  # noqa: PTH116 - at every start
+        self._file = _inode(ledger.path)
         self._memory = memory
         self._origin = origin
         self._definitions = definitions
@@ -193,13 +193,8 @@ class LedgerWriter:
 
     def _see_that_it_is_there(self) -> None:
         """SQLite goes on writing to a file that has been deleted; nobody will ever read that."""
-        path = self._ledger.path
-        try:
-            is_there = os.path.samestat(self._file, os.stat(path))  # noqa: PTH116, PTH121
-        except OSError:
-            is_there = False
-        if not is_there:
-            raise unusable(path, "was deleted while the run went on", "nothing is recorded of this run")
+        if _inode(self._ledger.path) != self._file:
+            raise unusable(self._ledger.path, "was deleted while the run went on", "nothing is recorded of this run")
 
     # --- rows -----------------------------------------------------------------------------------------
 
@@ -283,6 +278,15 @@ class LedgerWriter:
         started_s, log, apart = self._running.pop(event.step, _never)
         ended = (entry.elapsed_s, event.reason, event.exit_code, event.signal, *(event.usage or _unused))
         return (self._place | entry.seq, event.step, event.attempt, started_s, *ended, log, apart)
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    """What tells a file from one that came to lie in its place; None where there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - at every start
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 _never: tuple[None, None, bool] = (None, None, False)
