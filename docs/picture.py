@@ -1,10 +1,14 @@
-"""Draws docs/board.svg, the live board in the middle of a run, by Rich's own export: `make docs`.
+"""Draws docs/board.svg, the live board in the middle of a run, by Rich's own export, and docs/report.png, the page of a
+run, by a browser where there is one: `make docs`.
 
-The example is run for real; what the board shows in the middle of it is the picture.
+The examples are run for real; what is seen is the picture.
 """
 
 import io
+import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -14,11 +18,12 @@ from stepwave.core.events import Entry
 from stepwave.core.plan import Plan
 from stepwave.core.telling.progress import Progress
 from stepwave.core.telling.style import make_style
+from stepwave.edge.png import browser
 from stepwave.edge.screen.board import text_of
 from stepwave.edge.screen.sight import Row, Sight, View
 
 HERE = Path(__file__).resolve().parent
-EXAMPLE = HERE.parent / "examples" / "workflows" / "quickstart.yaml"
+EXAMPLES = HERE.parent / "examples" / "workflows"
 WIDTH, HEIGHT, MOMENT_S = 76, 30, 0.72
 STYLE = make_style(color=True, unicode=True)
 
@@ -54,12 +59,28 @@ def picture() -> str:
         glances.append(Glance(plan, folder))
         return glances[0]
 
-    api.run(EXAMPLE, courtesy=[glance], record=False)
+    api.run(EXAMPLES / "quickstart.yaml", courtesy=[glance], record=False)
     console = Console(record=True, width=WIDTH + 2, file=io.StringIO(), force_terminal=True, highlight=False)
     console.print(text_of(glances[0].rows, STYLE))
     return console.export_svg(title="stepwave run quickstart.yaml", unique_id="board")
 
 
+def draw_page(program: str, target: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        own = {**os.environ, "STEPWAVE_STATE_DIR": f"{folder}/state"}
+        stepwave = [sys.executable, "-m", "stepwave"]
+        page = f"{folder}/report.html"
+        subprocess.run([*stepwave, "run", "-q", str(EXAMPLES / "parallel.yaml")], env=own, check=True)
+        subprocess.run([*stepwave, "report", "-o", page], env=own, check=True, stdout=subprocess.DEVNULL)
+        words = ["--headless", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,1160"]
+        words += ["--no-sandbox"] * (os.geteuid() == 0)  # which refuses root; the page is our own
+        words += [f"--user-data-dir={folder}/profile", f"--screenshot={target}", f"file://{page}"]
+        subprocess.run([program, *words], check=True, capture_output=True)
+
+
 if __name__ == "__main__":
     (HERE / "board.svg").write_text(picture(), "utf-8")
     print(f"wrote {HERE / 'board.svg'}", file=sys.stderr)  # noqa: T201
+    if (program := browser()) is not None:
+        draw_page(program, HERE / "report.png")
+        print(f"wrote {HERE / 'report.png'}", file=sys.stderr)  # noqa: T201
