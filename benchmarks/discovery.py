@@ -1,6 +1,6 @@
 """`make bench-discovery`: how fast code is read, beside other tools, as ratios taken in one run.
 
-    python benchmarks/discovery.py [--rounds N] [--only warm|cold|definitions|references|all-files|calls]
+    python benchmarks/discovery.py [--rounds N] [--only warm|facts|cold|definitions|references|all-files|calls]
 
 The tree is the standard library of this Python (without site-packages); Django and SQLAlchemy come from PyPI into
 `.venv-bench`, as does jedi; ripgrep and ctags are those of the system. What is not there is said and left out.
@@ -25,6 +25,11 @@ from benchmarks.table import Table, Verdict, as_text, at_most, below_mb, times, 
 PACKAGES = ("django", "sqlalchemy", "jedi")
 PYTHON = sys.executable
 COMMON, RARE = "TestCase", "OrderedDict"
+NEVER_ASKED = (
+    "ensure_future", "Barrier", "ChainMap", "Semaphore", "namedtuple", "TextWrapper", "Fraction", "PurePath",
+    "SequenceMatcher", "StreamReader", "deepcopy", "lru_cache", "HTTPConnection", "MIMEText", "ZipFile",
+    "RawConfigParser",
+)  # fmt: skip
 
 PARSE_ALL = """
 import ast, os, sys, warnings
@@ -103,6 +108,35 @@ def warm(folder: Path, rounds: int) -> Tables:
     return tables
 
 
+def facts(folder: Path, rounds: int) -> Tables:
+    """Names that nobody has asked for before, and a question after a change: both from what is known of the files."""
+    shell = 'n=$(head -n 1 {0}); sed -i 1d {0}; exec {1} "$n" lib'
+    for who in ("own", "peer"):
+        (folder / who).write_text("".join(f"{name}\n" for name in NEVER_ASKED))
+    first = [str(STEPWAVE), "find-symbol", COMMON, "lib"]
+    subprocess.run(first, cwd=folder, env={"HOME": str(folder)}, capture_output=True, check=False)
+    times_each = min(len(NEVER_ASKED) - 2, rounds * 3)
+    new = Contender("stepwave, another name", ("/bin/sh", "-c", shell.format("own", f"{STEPWAVE} find-symbol")), folder)
+    grep = Contender("ripgrep, another name", ("/bin/sh", "-c", shell.format("peer", "rg -nw")), folder)
+    edit = f"echo '#' >> lib/this.py; exec {STEPWAVE} find-symbol {COMMON} lib"
+    after = Contender("stepwave, one file changed", ("/bin/sh", "-c", edit), folder)
+    peers = [grep] if shutil.which("rg") else []
+    samples = race([new, after, *peers], times_each)
+    tables = [times("find-symbol, from the facts of files", [new, after, *peers], samples)]
+    if peers:
+        floor = walls(samples[grep.name])
+        tables.append(
+            verdicts(
+                "",
+                [
+                    at_most("another name, against rg -nw", ratio(walls(samples[new.name]), floor), 2.0),
+                    at_most(f"{COMMON} after a change, against rg -nw", ratio(walls(samples[after.name]), floor), 2.0),
+                ],
+            )
+        )
+    return tables
+
+
 def cold(folder: Path, rounds: int) -> Tables:
     """Nothing known beforehand."""
     tables: Tables = []
@@ -176,6 +210,7 @@ def calls(folder: Path, rounds: int) -> Tables:
 
 ALL: dict[str, Callable[[Path, int], Tables]] = {
     "warm": warm,
+    "facts": facts,
     "cold": cold,
     "definitions": definitions,
     "references": references,

@@ -97,8 +97,8 @@ class Spine:
     """Stamps events and carries them to the listeners.
 
     The first failure of a `courtesy` listener mutes it and is told to `complain`; that of a `required` one raises
-    ListenerFailed. One that can `settle` does so at the end of every turn, the required ones first. `mask` takes the secrets out of
-    an event before anybody sees it.
+    ListenerFailed. One that can `settle` does so at the end of every turn, the required ones first. `mask` takes the
+    secrets out of an event before anybody sees it.
     """
 
     def __init__(

@@ -290,7 +290,7 @@ def test_a_run_that_grows_and_has_parts(tmp_path: Path) -> None:
         it.see(MemoryShort("fan[3]", 3 << 29, 1, False))
         narrow = "  running 1/1 (load 9.1 on 2 CPUs) · wave 2/3"
         assert it.look()[2] == f"{narrow} · 2 waiting (memory: fan[3]) · c…"
-        it.see(MemoryShort("sweep", 1, 0, False), MemoryShort("fan[2]", 1, 0, True))
+        it.see(MemoryShort("fan", 1, 0, False), MemoryShort("fan[2]", 1, 0, True))
         assert it.look()[2].startswith(f"{narrow} · 2 waiting (memory: fan[3] +1) ")
         it.see(WidthChanged(2, "load 0.1 on 2 CPUs"), completed("fan[2]"), completed("fan[3]"), completed("fan"))
         undo = NewStep("fan[0].undo", "", "fan[0]", 5, stage=Stage.ROLLBACK)

@@ -339,7 +339,7 @@ def test_a_step_that_waits_for_memory_says_so_until_it_starts(path: Path, living
         assert b.reason is None
         writer.see(Entry(10, 1000.0, 1.0, RUN, StepStarted("a", 1, ("x",), "/")))
         writer.settle()
-        assert [(one.state, one.reason) for one in watch.steps()][0] == (State.RUNNING, None)
+        assert watch.steps()[0].state is State.RUNNING and watch.steps()[0].reason is None
     writer.close()
 
 

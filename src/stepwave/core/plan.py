@@ -22,8 +22,8 @@ class Plan(NamedTuple):
 
     `steps` is in file order. `waves[n]` lists the ids whose longest chain of needs has n steps before them: labels,
     not barriers, but that the waves of one stage of the run come after those of the stage before it. `dependents` maps
-    each id to the ids that need it. `remaining_s` is the longest path from the start of a step to the end of the run, in
-    seconds that the steps are expected to take (core/running/weights.py). `max_concurrency` is resolved: at least 1.
+    each id to the ids that need it. `remaining_s` is the longest path from the start of a step to the end of the run,
+    in seconds that the steps are expected to take (core/running/weights.py). `max_concurrency` is resolved: at least 1.
     `learned` holds what earlier runs have shown, by step; steps that a run brought forth are among them. `urgency`:
     what ready steps are ordered by instead of `remaining_s`, the greatest first.
     """

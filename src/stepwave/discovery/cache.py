@@ -36,7 +36,7 @@ CREATE TABLE facts (
     fact BLOB NOT NULL, PRIMARY KEY (kind, path)) WITHOUT ROWID;
 CREATE TABLE words (
     maker TEXT PRIMARY KEY, stamp BLOB NOT NULL, young BLOB NOT NULL, checksum INTEGER NOT NULL,
-    words BLOB NOT NULL) WITHOUT ROWID;
+    words BLOB NOT NULL);
 """
 _ASKED = """
 SELECT checksum, answer, stamp, young, trees.id FROM answers JOIN trees ON trees.id = tree WHERE question = ?
@@ -265,6 +265,7 @@ class Cache:
         os.makedirs(cache_folder(), mode=0o700, exist_ok=True)  # noqa: PTH103
         db = self._db = sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None)
         db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA page_size = 16384")  # megabytes of words are read in a third of the time
         db.execute("BEGIN IMMEDIATE")
         if not db.execute("SELECT 1 FROM sqlite_master").fetchone():  # another process may have been faster
             for statement in _TABLES.split(";"):
