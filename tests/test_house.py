@@ -28,6 +28,7 @@ FLOORS = {
     "edge": 2,
     "discovery": 2,
     "parallel": 3.5,
+    "machine": 1,
     "core": 1,
 }
 FLOORS_OF_CORE = {"language": 1, "reading": 2, "building": 3, "running": 4, "telling": 5}

@@ -27,6 +27,7 @@ from stepwave.loading import (
     locate,
     workflow_files,
 )
+from stepwave.machine import cpu_count
 
 if TYPE_CHECKING:
     from stepwave.core.events import Measured
@@ -90,18 +91,6 @@ def plan(workflow: Workflow, *, max_concurrency: int | None = None) -> "Plan":
     from stepwave.core.running.graph import make_plan
 
     return make_plan(workflow, cpus=cpu_count(), max_concurrency=max_concurrency)
-
-
-def cpu_count() -> int:
-    """The CPUs this process may use: affinity, and the cgroup's quota rounded up. At least 1."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            available = min(available, -(-int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass
-    return max(1, available)
 
 
 # --- Plan → Summary ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwave.edge import cgroup
+from stepwave import machine
 from stepwave.parallel import cores, cpu_count, resource_aware_workers
 
 
@@ -108,8 +108,8 @@ def test_version_2_and_the_groups_above(tmp_path: Path) -> None:
             "a__b__memory.current": "900\n",
         },
     )
-    assert cgroup.cpu_quota(*where) == 1.5
-    assert cgroup.memory_left(*where) == 400
+    assert machine.cpu_quota(*where) == 1.5
+    assert machine.memory_left(*where) == 400
 
 
 def test_version_1(tmp_path: Path) -> None:
@@ -127,19 +127,19 @@ def test_version_1(tmp_path: Path) -> None:
             "memory__memory.usage_in_bytes": "6000",
         },
     )
-    assert cgroup.cpu_quota(*where) == 0.5
-    assert cgroup.memory_left(*where) == 0
+    assert machine.cpu_quota(*where) == 0.5
+    assert machine.memory_left(*where) == 0
 
 
 def test_in_a_container_the_own_group_is_not_there(tmp_path: Path) -> None:
     where = groups(tmp_path, "0::/../../host/only\n", **{"cpu.max": "200000 100000"})
-    assert cgroup.cpu_quota(*where) == 2
+    assert machine.cpu_quota(*where) == 2
 
 
 @pytest.mark.parametrize("membership", ["", "nonsense", "0::/a", "1:cpu:/a\n", "\udcff"])
 def test_files_that_say_nothing(membership: str, tmp_path: Path) -> None:
     where = groups(tmp_path, "", **{"a__cpu.max": "no number\n", "a__memory.max": "", "cpu__a__cpu.cfs_quota_us": "x"})
     where[0].write_bytes(membership.encode("utf-8", "surrogateescape"))
-    assert cgroup.cpu_quota(*where) is None
-    assert cgroup.memory_left(*where) is None
-    assert cgroup.cpu_quota(tmp_path / "none", tmp_path) is None
+    assert machine.cpu_quota(*where) is None
+    assert machine.memory_left(*where) is None
+    assert machine.cpu_quota(tmp_path / "none", tmp_path) is None

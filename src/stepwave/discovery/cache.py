@@ -83,6 +83,7 @@ class Cache:
         self._db: sqlite3.Connection | None = None
         self._usable = True
         self._grown: list[tuple[str, Found, bytes]] = []
+        self._stamped: tuple[Walked | None, bytes] = (None, b"")
 
     # --- answers about a whole tree -----------------------------------------------------------------------------
 
@@ -92,7 +93,7 @@ class Cache:
         if row is None:
             return None
         checksum, answer, stamp, young, tree = row
-        if stamp != stamp_of(walked) or checksum != _checksum(question, stamp, young, answer):
+        if stamp != self._stamp_of(walked) or checksum != _checksum(question, stamp, young, answer):
             return None
         if young:
             files = bytes(young).decode("utf-8", "surrogatepass").split("\0")
@@ -104,7 +105,7 @@ class Cache:
 
     def keep_answer(self, question: str, walked: Walked, young: bytes, answer: bytes) -> None:
         """`young` is what `young_of` gave before the tree was read."""
-        stamp = stamp_of(walked)
+        stamp = self._stamp_of(walked)
 
         def keep(db: "sqlite3.Connection") -> None:
             _make_room(db)
@@ -182,7 +183,7 @@ class Cache:
             return None, {}
         stamp, young, _, words = row
         was = by_path(bytes(young))
-        if stamp == stamp_of(walked) and (not was or _hashes(root, list(was))[1::2] == list(was.values())):
+        if stamp == self._stamp_of(walked) and (not was or _hashes(root, list(was))[1::2] == list(was.values())):
             if was and not young_files(walked.files):
                 self.keep_words(walked, b"", maker, bytes(words))
             return bytes(words), {}
@@ -197,7 +198,7 @@ class Cache:
 
     def keep_words(self, walked: Walked, young: bytes, maker: str, words: bytes) -> None:
         """The words of each file of a tree, in the order of the files, with a NUL between two files."""
-        stamp = stamp_of(walked)
+        stamp = self._stamp_of(walked)
         row = (maker, stamp, young, _checksum(maker, stamp, young, words), words)
 
         def keep(db: "sqlite3.Connection") -> None:
@@ -205,6 +206,12 @@ class Cache:
             db.execute("INSERT INTO words VALUES (?, ?, ?, ?, ?)", row)
 
         self._safely(keep, write=True)
+
+    def _stamp_of(self, walked: Walked) -> bytes:
+        """The stamp of the tree that is asked about, made once."""
+        if self._stamped[0] is not walked:
+            self._stamped = (walked, stamp_of(walked))
+        return self._stamped[1]
 
     def close(self) -> None:
         if self._db is not None:

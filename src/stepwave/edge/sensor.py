@@ -9,8 +9,7 @@ from pathlib import Path
 
 from stepwave.core.events import Measure, Measured, Order
 from stepwave.engine import Inbox, Launcher
-
-_UNLIMITED = 1 << 60  # cgroup v1 writes about as much where there is no limit
+from stepwave.machine import memory_left
 
 
 class Sensing:
@@ -36,11 +35,8 @@ class Sensing:
 
 def measure() -> Measured:
     """The load average of the last minute (0 where there is none), and the bytes that new processes may still take."""
-    available = _available()
-    with suppress(OSError, ValueError):
-        groups = Path("/proc/self/cgroup").read_text("utf-8")
-        available = min(available, group_room(groups, Path("/sys/fs/cgroup")))
-    return Measured(_load(), max(0, int(available)))
+    available, left = _available(), memory_left()
+    return Measured(_load(), available if left is None else min(available, left))
 
 
 def _load() -> float:
@@ -58,42 +54,3 @@ def _available() -> int:
 
     available: int = psutil.virtual_memory().available
     return available
-
-
-def group_room(groups: str, mount: Path) -> int:
-    """What the memory limits of the cgroups leave, in bytes; a very large number where nothing limits it.
-
-    `groups` is the text of /proc/self/cgroup (cgroups(7)), `mount` where cgroups are mounted. A limit of any group
-    above counts as well. Files that the kernel holds in memory and can drop are room.
-    """
-    room = _UNLIMITED
-    for line in groups.splitlines():
-        _, kinds, path = line.split(":", 2)
-        if kinds == "":
-            room = min(room, _room(mount, path, ("memory.max", "memory.current", "inactive_file")))
-        elif "memory" in kinds.split(","):
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-            room = min(room, _room(mount / "memory", path, names))
-    return room
-
-
-def _room(top: Path, path: str, names: tuple[str, str, str]) -> int:
-    """The least room in the group at `path` and all above it. In a container the path may be that of the host, and only
-    the top be there."""
-    limit, used, droppable = names
-    room = _UNLIMITED
-    own = top / path.lstrip("/")
-    for folder in (own, *own.parents):
-        with suppress(OSError, ValueError):  # not limited ("max"), or not there
-            left = int((folder / limit).read_text("utf-8")) - int((folder / used).read_text("utf-8"))
-            room = min(room, left + _statistic(folder / "memory.stat", droppable))
-        if folder == top:
-            break
-    return room
-
-
-def _statistic(path: Path, name: str) -> int:
-    for line in path.read_text("utf-8").splitlines():
-        if line.startswith(f"{name} "):
-            return int(line.split()[1])
-    return 0

@@ -1,11 +1,11 @@
 """How many workers make sense on this machine, for this process."""
 
-import math
-import os
 from pathlib import Path
 
-from stepwave.edge import cgroup
+from stepwave.machine import cpu_count, memory_left
 from stepwave.parallel.checks import above_zero, at_least_one
+
+__all__ = ["available_mb", "cpu_count", "fitting_workers", "resource_aware_workers"]
 
 MOST_FOR_IO = 32
 SMALL_WORKER_MB = 256
@@ -13,13 +13,6 @@ SHARE_OF_MEMORY = 0.7
 """The constants of the formula below, which is that of metainformant's core.execution."""
 
 MEMORY_INFO = Path("/proc/meminfo")
-
-
-def cpu_count() -> int:
-    """The CPUs that this process may use: its affinity, and the quota of its control group, rounded up. At least 1."""
-    quota = cgroup.cpu_quota()
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cpus if quota is None else min(cpus, math.ceil(quota)))
 
 
 def resource_aware_workers(
@@ -55,7 +48,7 @@ def available_mb() -> float | None:
 
     None when neither can be read.
     """
-    found = [amount for amount in (_machine_bytes(), cgroup.memory_left()) if amount is not None]
+    found = [amount for amount in (_machine_bytes(), memory_left()) if amount is not None]
     return min(found) / 2**20 if found else None
 
 

@@ -1,14 +1,23 @@
-"""What the control groups of Linux leave to this process, both versions of them: CPUs and memory.
+"""What this machine leaves to this process: CPUs and memory, within its control groups, both versions of them.
 
 A limit of any group above the own one counts too. In a container the path of the own group may be that of the host, and
 is not there; then the groups above it that are there are looked at, the last of them the mount itself.
 """
 
+import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 MEMBERSHIP = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
+
+
+def cpu_count() -> int:
+    """The CPUs that this process may use: its affinity, and the quota of its control group, rounded up. At least 1."""
+    quota = cpu_quota()
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cpus if quota is None else min(cpus, math.ceil(quota)))
 
 
 def cpu_quota(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> float | None:
