@@ -107,6 +107,15 @@ def test_hostile_text_is_read_in_time(unit: bytes, tmp_path: Path) -> None:
     list_definitions([str(tmp_path)], Wanted(private=True))
 
 
+def test_names_that_are_bound_by_one_another_end(tmp_path: Path) -> None:
+    """Every line may be what any other one is made of: there are more ways through them than anybody can go."""
+    names = [f"a{number}" for number in range(12)]
+    lines = [f"    {one} = {one}.f({other}).g({one})" for one in names for other in names]
+    text = "\n".join(["def W(" + ", ".join(names) + "):", *lines, "    return a0.W()", "W(1).W"])
+    (tmp_path / "m.py").write_text(text, "utf-8")
+    assert [use.kind for use in usage_of(str(tmp_path), Query("m.W")).uses] == ["definition", "call"]
+
+
 SERVER = shutil.which("basedpyright-langserver", path=os.environ.get("STEPWAVE_PEERS", "") or os.environ.get("PATH"))
 
 PROGRAM = """

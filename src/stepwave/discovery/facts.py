@@ -39,6 +39,7 @@ class Facts:
         self._maker = f"{crc32(raw):08x}{adler32(raw):08x}"
         self._files = {found.path: found for found in walked.files}
         self._words: bytes | None = None
+        self._tokens: dict[str, dict[str, bytes]] = {}
         self._new: list[tuple[str, str, bytes]] = []
 
     # --- words -------------------------------------------------------------------------------------------------
@@ -75,7 +76,12 @@ class Facts:
 
     def tokens(self, path: str, words: Sequence[str]) -> Any:
         """What was kept by `keep_tokens`; None for nothing."""
-        return self._kept(self._kind("tokens", words), path)
+        if self._cache is None:
+            return None
+        kind = self._kind("tokens", words)
+        if kind not in self._tokens:  # of all files at once: for a common word there are hundreds
+            self._tokens[kind] = self._cache.facts(kind, self.walked.files, self.root)
+        return _loaded(self._tokens[kind].get(path))
 
     def keep_tokens(self, path: str, words: Sequence[str], tokens: Any) -> None:
         if self._cache is not None:
@@ -83,7 +89,10 @@ class Facts:
 
     def outline(self, path: str) -> dict[Question, Any]:
         """The answers of an Outline that were kept."""
-        return self._kept(self._kind("outline"), path) or {}
+        found = self._files.get(path)
+        if self._cache is None or found is None:
+            return {}
+        return _loaded(self._cache.fact(self._kind("outline"), found, self.root)) or {}
 
     def keep(self, outlines: dict[str, Outline]) -> None:
         """Keep what is new, and the answers of outlines that have some."""
@@ -97,12 +106,11 @@ class Facts:
     def _kind(self, what: str, words: Sequence[str] = ()) -> str:
         return "\0".join([what, self._maker, *words])
 
-    def _kept(self, kind: str, path: str) -> Any:
-        found = self._files.get(path)
-        raw = self._cache.fact(kind, found, self.root) if self._cache is not None and found is not None else None
-        with suppress(EOFError, ValueError, TypeError):  # its checksum is right: what is in it is of another age
-            return marshal.loads(raw) if raw is not None else None
-        return None
+
+def _loaded(raw: bytes | None) -> Any:
+    with suppress(EOFError, ValueError, TypeError):  # its checksum is right: what is in it is of another age
+        return marshal.loads(raw) if raw is not None else None
+    return None
 
 
 def words_in(data: bytes) -> bytes:

@@ -36,7 +36,7 @@ _comparing = {
 _comprehended = {ast.ListComp: "list", ast.SetComp: "set", ast.GeneratorExp: "generator", ast.DictComp: "dict"}
 
 
-def lower(node: ast.AST | None, scope: Scope, depth: int = 0) -> Term:  # noqa: C901, PLR0911, PLR0912
+def lower(node: ast.AST | None, scope: Scope, depth: int = 0) -> Term:  # noqa: C901, PLR0911, PLR0912 - one case for each kind
     """The term of an expression that stands in a scope."""
     if depth > _DEEP or node is None:
         return UNKNOWN
@@ -65,6 +65,18 @@ def lower(node: ast.AST | None, scope: Scope, depth: int = 0) -> Term:  # noqa: 
             return union([lower(value, scope, deeper) for value in node.values])
         case ast.NamedExpr() | ast.Starred():
             return lower(node.value, scope, deeper)
+        case ast.BinOp(op=ast.Div() | ast.Add() | ast.Mod()):
+            return lower(node.left, scope, deeper)
+        case ast.Compare(ops=[operator]) if type(operator) in _comparing:
+            return ("cmp", lower(node.left, scope, deeper), _comparing[type(operator)])
+        case ast.Compare():
+            return ("lit", "bool")
+    return _display(node, scope, deeper)
+
+
+def _display(node: ast.AST, scope: Scope, deeper: int) -> Term:
+    """The term of a list, tuple, set or dict that is written out, or of a comprehension."""
+    match node:
         case ast.List() | ast.Tuple() | ast.Set():
             items = tuple(lower(item, scope, deeper) for item in node.elts[:8])
             return ("seq", _sequences[type(node)], items)
@@ -77,12 +89,6 @@ def lower(node: ast.AST | None, scope: Scope, depth: int = 0) -> Term:  # noqa: 
         case ast.DictComp():
             inner = comprehension_scope(node, scope)
             return ("seq", "dict", (lower(node.key, inner, deeper), lower(node.value, inner, deeper)))
-        case ast.BinOp(op=ast.Div() | ast.Add() | ast.Mod()):
-            return lower(node.left, scope, deeper)
-        case ast.Compare(ops=[operator]) if type(operator) in _comparing:
-            return ("cmp", lower(node.left, scope, deeper), _comparing[type(operator)])
-        case ast.Compare():
-            return ("lit", "bool")
     return UNKNOWN
 
 
