@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwave.cli import finding
 from stepwave.cli.app import app
+from stepwave.cli.code import finding
 from tests.cli.invoke import Ended, say, stepwave
 
 

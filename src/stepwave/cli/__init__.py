@@ -40,7 +40,7 @@ def door() -> int:
             if (asked := quick.read(words)) is not None:
                 return running.run(asked)
         if words[:1] == ["find-symbol"] and "_STEPWAVE_COMPLETE" not in os.environ:
-            from stepwave.cli import finding
+            from stepwave.cli.code import finding
 
             if (wanted := finding.read(words)) is not None:
                 gc.disable()

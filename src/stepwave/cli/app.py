@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from stepwave.cli import complete, discovering, foreseen, pictured, recorded
+from stepwave.cli import complete, foreseen, pictured, recorded
+from stepwave.cli.code import app as code
 
 app = typer.Typer(
     name="stepwave",
@@ -419,9 +420,9 @@ for command in (*looking, pictured.report, recorded.export, recorded.cancel, rec
     app.command()(command)
 app.command()(foreseen.plan)
 app.command()(foreseen.simulate)
-app.add_typer(discovering.discover, name="discover")
-app.command("find-symbol")(discovering.find_symbol)
-app.add_typer(discovering.cache, name="cache")
+app.add_typer(code.discover, name="discover")
+app.command("find-symbol")(code.find_symbol)
+app.add_typer(code.cache, name="cache")
 
 
 @app.command()

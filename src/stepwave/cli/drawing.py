@@ -80,7 +80,7 @@ def _of_file(file: str, format: str, output: str | None, name: str | None, color
 def _of_calls(file: str, format: str, output: str | None, color: str) -> int:
     if format in ("svg", "html", "png"):
         return _refuse(error("cannot-draw", f"calls are not drawn as {format}", _here, "`--format dot` or `mermaid`"))
-    from stepwave.cli import calling
+    from stepwave.cli.code import calling
 
     drawn = "tree" if format == "text" else format
     return calling.run(calling.Asked(file, format=drawn, output=output, color=color))

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from stepwave.cli import terminal, told
-from stepwave.cli.finding import Asked, cores
-from stepwave.cli.shown import show
+from stepwave.cli import terminal
+from stepwave.cli.code import told
+from stepwave.cli.code.finding import Asked, cores
+from stepwave.cli.code.shown import show
 from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, error
 from stepwave.core.text import plural, size_of
 from stepwave.discovery.definitions import Definition
@@ -94,7 +95,7 @@ def fuzzy(asked: Asked) -> int:
 
 
 def _uses(asked: Asked, names: Sequence[str]) -> list[Row]:
-    from stepwave.cli.finding import report_of
+    from stepwave.cli.code.finding import report_of
     from stepwave.discovery.answers import Query
     from stepwave.discovery.usage import usage_of
 

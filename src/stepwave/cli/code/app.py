@@ -129,7 +129,7 @@ def functions(  # noqa: PLR0913, PLR0917 - a command has as many parameters as o
     color: ColorOption = Coloring.AUTO,
 ) -> None:
     """List the functions, methods and classes of Python files."""
-    from stepwave.cli import listed
+    from stepwave.cli.code import listed
     from stepwave.discovery.listing import Wanted
 
     kinds = tuple(each.value for each in kind or ())
@@ -159,7 +159,7 @@ def configs(
     color: ColorOption = Coloring.AUTO,
 ) -> None:
     """List the configuration files below a folder: YAML, TOML, JSON, INI and .env."""
-    from stepwave.cli import listed
+    from stepwave.cli.code import listed
 
     raise typer.Exit(
         listed.configs(root, domain, format=_format(format, json), ignore=not no_ignore, color=color.value)
@@ -175,7 +175,7 @@ def workflows(
     color: ColorOption = Coloring.AUTO,
 ) -> None:
     """List the files below a folder that hold workflows, workstreams or plans."""
-    from stepwave.cli import listed
+    from stepwave.cli.code import listed
 
     raise typer.Exit(listed.workflows(root, format=_format(format, json), ignore=not no_ignore, color=color.value))
 
@@ -210,7 +210,7 @@ def calls(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
     color: ColorOption = Coloring.AUTO,
 ) -> None:
     """Show what a program calls, from an entry point on."""
-    from stepwave.cli import calling
+    from stepwave.cli.code import calling
 
     asked = calling.Asked(
         entry,
@@ -257,7 +257,7 @@ def find_symbol(  # noqa: PLR0913, PLR0917 - a command has as many parameters as
 
     Exit code 0 when it was found, 1 when not, 2 for an error.
     """
-    from stepwave.cli import finding
+    from stepwave.cli.code import finding
 
     asked = finding.Asked(
         symbol,
@@ -279,7 +279,7 @@ def find_symbol(  # noqa: PLR0913, PLR0917 - a command has as many parameters as
 @cache.command()
 def info(json: JsonOption = False) -> None:
     """List what is kept, for which tree, and how large it is."""
-    from stepwave.cli import listed
+    from stepwave.cli.code import listed
 
     raise typer.Exit(listed.cache_info(json=json))
 
@@ -289,6 +289,6 @@ def clear(
     root: Annotated[str | None, typer.Argument(metavar="[ROOT]", help="Only of this folder. Default: all.")] = None,
 ) -> None:
     """Delete what is kept."""
-    from stepwave.cli import listed
+    from stepwave.cli.code import listed
 
     raise typer.Exit(listed.cache_clear(root))

@@ -6,20 +6,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stepwave.cli import terminal
-from stepwave.cli.shown import WHOLE, show
+from stepwave.cli.code.shown import WHOLE, show
 from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, error
 from stepwave.core.text import harmless
 from stepwave.discovery.rows import Report, complaints, totals
 
 if TYPE_CHECKING:
-    from stepwave.cli.finding import Asked
+    from stepwave.cli.code.finding import Asked
     from stepwave.discovery.answers import Usage
     from stepwave.discovery.walk import Walked
 
 
 def nothing(asked: "Asked", usage: "Usage", walked: "Walked") -> int:
     """Nothing goes by that name: say what does by one that is near."""
-    from stepwave.cli.finding import report_of
+    from stepwave.cli.code.finding import report_of
     from stepwave.discovery.near import near_names
 
     near = near_names(asked.root, walked, asked.symbol.rpartition(".")[2])

@@ -4,7 +4,8 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stepwave.cli import shown, terminal, told
+from stepwave.cli import terminal
+from stepwave.cli.code import shown, told
 from stepwave.core.diagnostics import COMMAND_LINE, Diagnostic, Place, did_you_mean, error
 from stepwave.core.text import harmless, plural
 from stepwave.discovery.calls.drawings import FORMATS, draw

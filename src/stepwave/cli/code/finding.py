@@ -5,7 +5,7 @@ import os
 import sys
 from typing import NamedTuple
 
-from stepwave.cli.shown import show
+from stepwave.cli.code.shown import show
 from stepwave.discovery.answers import Query, Usage, Use
 from stepwave.discovery.cache import Cache, young_of
 from stepwave.discovery.rows import FORMATS, Report, Row, is_for_programs
@@ -67,11 +67,11 @@ _valued = {"--format": "format", "-f": "format", "--type": "type"}
 def run(asked: Asked) -> int:
     """Answer, and return the exit code: 0 found, 1 nothing found, 2 an error."""
     if asked.fuzzy:
-        from stepwave.cli import listed
+        from stepwave.cli.code import listed
 
         return listed.fuzzy(asked)
     if not asked.symbol.replace(".", "_").isidentifier():
-        from stepwave.cli import told
+        from stepwave.cli.code import told
 
         return told.not_a_symbol(asked.symbol)
     refs = asked.refs if asked.refs is not None else True
@@ -79,12 +79,12 @@ def run(asked: Asked) -> int:
     try:
         walked = walk(asked.root, ignore=asked.ignore)
     except OSError as problem:
-        from stepwave.cli import told
+        from stepwave.cli.code import told
 
         return told.cannot_read(asked.root, problem)
     usage = _answer(asked, query, walked)
     if not usage.uses:
-        from stepwave.cli import told
+        from stepwave.cli.code import told
 
         return told.nothing(asked, usage, walked)
     return show(report_of(asked, usage), asked.format, asked.color, more=_more(asked, usage))
@@ -100,7 +100,7 @@ def _answer(asked: Asked, query: Query, walked: Walked) -> Usage:
     if raw is not None:
         return kept.unpacked(raw)
     from stepwave import __version__
-    from stepwave.cli import told
+    from stepwave.cli.code import told
     from stepwave.discovery.facts import Facts
     from stepwave.discovery.usage import usage_of
 

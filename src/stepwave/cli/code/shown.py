@@ -16,7 +16,7 @@ def show(report: Report, format: str, color: str, more: str = "") -> int:
     """Print a report; 0 when it holds anything, else 1. 3, and a sentence, when it could not be printed."""
     format = format or ("table" if sys.stdout.isatty() else "vimgrep")
     if format == "sarif":
-        from stepwave.cli.told import sarif
+        from stepwave.cli.code.told import sarif
 
         text = sarif(report)
     else:
