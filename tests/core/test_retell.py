@@ -473,3 +473,16 @@ def test_a_step_that_was_told_to_stop() -> None:
     found = told(world)
     assert of(found, "a").stopping == "timed out after 1.0s"
     assert of(found, "a").attempts[0].end_s == 1.0
+
+
+def test_a_step_may_lack_memory_at_the_moment_in_which_it_is_to_be_tried_again() -> None:
+    small = Limits(memory_bytes=100 * MB)
+    flow = workflow(
+        step("a", limits=small, retry=Retry(2, 0.5)),
+        step("b", limits=small, retry=Retry(2, 0.0)),
+    )
+    acts = {"a": [Acts(0.0, code=1), Acts(0.5)], "b": [Acts(0.5, code=1), Acts(0.0)]}
+    world = Watched(make_plan(flow, cpus=4, max_concurrency=2), acts, [], [Measured(0.0, 0)] * 4)
+    world.run()
+    b = next(one for one in told(world).steps if one.drawn.id == "b")
+    assert b.waits[-1] == Wait(0.5, 1.0, Cause.LIMIT, MEMORY)

@@ -133,8 +133,8 @@ class _Retelling:
         if isinstance(event, StepStopping):
             tale.stopping = event.reason
         elif isinstance(event, MemoryShort):
-            if tale.waiting and not event.starts:
-                self._charging.note_short(event.step)
+            if not event.starts:
+                self._lack_memory(tale)
         elif isinstance(event, StepTested):
             tale.tests[event.test] = event
         elif isinstance(event, StepDecided):
@@ -143,6 +143,14 @@ class _Retelling:
             tale.left += event.processes
         elif isinstance(event, StepLogCut) and tale.attempts:
             tale.attempts[-1] = tale.attempts[-1]._replace(dropped_bytes=event.dropped_bytes)
+
+    def _lack_memory(self, tale: Tale) -> None:
+        """It waits for its turn, so its delay is over, if only by this moment."""
+        if tale.due_s is not None:
+            self._end_delay(tale, self._now)
+            self._join(tale)
+        if tale.waiting:
+            self._charging.note_short(tale.step.id)
 
     def _pass_time(self, now: float) -> None:
         """Steps whose delay is over begin to wait for their turn."""
