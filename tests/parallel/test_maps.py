@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -489,6 +490,6 @@ def test_every_name_of_the_package_has_its_home() -> None:
     assert sorted(homes) == sorted(parallel.__all__)
     for module, names in parallel._HOMES.items():
         for name in names:
-            assert getattr(parallel, name).__module__ == f"stepwave.parallel.{module}", name
+            assert getattr(parallel, name) is getattr(import_module(f"stepwave.parallel.{module}"), name)
     with pytest.raises(AttributeError, match="has no attribute 'thread_mop'"):
         _ = parallel.thread_mop
