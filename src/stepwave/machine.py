@@ -11,6 +11,7 @@ from pathlib import Path
 
 MEMBERSHIP = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
+MEMORY_INFO = Path("/proc/meminfo")
 
 
 def cpu_count() -> int:
@@ -18,6 +19,30 @@ def cpu_count() -> int:
     quota = cpu_quota()
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cpus if quota is None else min(cpus, math.ceil(quota)))
+
+
+def available_bytes(info: Path = MEMORY_INFO) -> int | None:
+    """The memory that new processes can have without swapping: of the machine, or of the control group, if that is
+    less. None when neither can be read.
+    """
+    found = [amount for amount in (_free_bytes(info), memory_left()) if amount is not None]
+    return min(found, default=None)
+
+
+def _free_bytes(info: Path) -> int | None:
+    """What psutil would say, without importing it, which takes some 30 ms, where a file says the same."""
+    try:
+        rows = (line.split() for line in info.read_text("ascii").splitlines())
+        kilobytes = {row[0]: int(row[1]) for row in rows if len(row) > 1}
+        return min(kilobytes["MemAvailable:"], kilobytes["MemTotal:"]) * 1024  # in a container it may be the host's
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        import psutil
+
+        return int(psutil.virtual_memory().available)
+    except (ImportError, OSError):
+        return None
 
 
 def cpu_quota(membership: Path = MEMBERSHIP, mount: Path = MOUNT) -> float | None:

@@ -49,7 +49,7 @@ def test_this_machine() -> None:
     )
     assert resource_aware_workers(max_cap=1) == 1
     assert resource_aware_workers(task_type="cpu", memory_per_worker_mb=1e9) == 1
-    available = cores.available_mb()
+    available = machine.available_bytes()
     assert available is not None
     assert available > 0
 
@@ -65,11 +65,11 @@ def test_affinity_counts() -> None:
 
 
 def test_without_a_file_about_memory_psutil_is_asked(tmp_path: Path) -> None:
-    amount = cores._machine_bytes(tmp_path / "none")
+    amount = machine.available_bytes(tmp_path / "none")
     assert amount is not None
     assert amount > 0
     (tmp_path / "meminfo").write_text("MemTotal: 100 kB\nMemAvailable:   42 kB\n")
-    assert cores._machine_bytes(tmp_path / "meminfo") == 42 * 1024
+    assert machine.available_bytes(tmp_path / "meminfo") == 42 * 1024
 
 
 @pytest.mark.parametrize("options", [{"max_cap": 0}, {"memory_per_worker_mb": 0}, {"memory_per_worker_mb": -1.5}])

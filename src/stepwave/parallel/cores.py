@@ -1,18 +1,14 @@
 """How many workers make sense on this machine, for this process."""
 
-from pathlib import Path
-
-from stepwave.machine import cpu_count, memory_left
+from stepwave.machine import available_bytes, cpu_count
 from stepwave.parallel.checks import above_zero, at_least_one
 
-__all__ = ["available_mb", "cpu_count", "fitting_workers", "resource_aware_workers"]
+__all__ = ["cpu_count", "fitting_workers", "resource_aware_workers"]
 
 MOST_FOR_IO = 32
 SMALL_WORKER_MB = 256
 SHARE_OF_MEMORY = 0.7
 """The constants of the formula below, which is that of metainformant's core.execution."""
-
-MEMORY_INFO = Path("/proc/meminfo")
 
 
 def resource_aware_workers(
@@ -29,7 +25,9 @@ def resource_aware_workers(
     if max_cap is not None:
         at_least_one("max_cap", max_cap)
     above_zero("memory_per_worker_mb", memory_per_worker_mb)
-    workers = fitting_workers(cpu_count(), available_mb(), task_type == "cpu", memory_per_worker_mb)
+    available = available_bytes()
+    available_mb = None if available is None else available / 2**20
+    workers = fitting_workers(cpu_count(), available_mb, task_type == "cpu", memory_per_worker_mb)
     return workers if max_cap is None else min(workers, max_cap)
 
 
@@ -41,28 +39,3 @@ def fitting_workers(cpus: int, memory_mb: float | None, is_cpu_bound: bool, per_
     if not is_cpu_bound and per_worker_mb <= SMALL_WORKER_MB:
         workers = max(workers, cpus)
     return workers
-
-
-def available_mb() -> float | None:
-    """MiB of memory that can be had without swapping: what the machine has left, or the control group, if that is less.
-
-    None when neither can be read.
-    """
-    found = [amount for amount in (_machine_bytes(), memory_left()) if amount is not None]
-    return min(found) / 2**20 if found else None
-
-
-def _machine_bytes(info: Path = MEMORY_INFO) -> int | None:
-    """What psutil would say, without importing it where a file says the same."""
-    try:
-        for line in info.read_text("ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    try:
-        import psutil
-
-        return int(psutil.virtual_memory().available)
-    except (ImportError, OSError):
-        return None

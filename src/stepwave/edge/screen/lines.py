@@ -5,7 +5,6 @@ Rule 1: nothing here raises, or holds up the run. A stream that is gone mutes th
 Rule 2: what is said stays bounded. Of many steps only trouble and every tenth of the progress is told.
 """
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -42,6 +41,7 @@ from stepwave.core.telling.pasting import paste
 from stepwave.core.telling.style import Role, Style
 from stepwave.core.telling.wording import memory_words, name_of_test
 from stepwave.core.text import duration, plural, size_of
+from stepwave.edge.screen.logs import end_of
 from stepwave.edge.screen.outlet import Outlet
 
 if TYPE_CHECKING:
@@ -403,20 +403,9 @@ class Lines:
 
 def _tail(log: Path, count: int) -> tuple[bool, list[str]]:
     """The last lines of a log, and whether there are more; nothing of one that cannot be read."""
-    size, end = _end(log, _TAIL_BYTES)
+    size, end = end_of(log, _TAIL_BYTES)
     if size < _TAIL_BYTES:  # perhaps because it has been turned over
-        before, older = _end(Path(older_log(str(log))), _TAIL_BYTES - size)
+        before, older = end_of(Path(older_log(str(log))), _TAIL_BYTES - size)
         size, end = size + before, older + end
     lines = end.decode("utf-8", "replace").removesuffix("\n").split("\n") if end else []
     return size > _TAIL_BYTES or len(lines) > count, lines[-count:]
-
-
-def _end(log: Path, limit: int) -> tuple[int, bytes]:
-    """How long it is, and its last bytes."""
-    try:
-        with log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - limit, 0))
-            return size, file.read(limit)
-    except OSError:
-        return 0, b""

@@ -7,7 +7,6 @@ so that rows stay where they are. Where the waves do not have room they are show
 
 from __future__ import annotations
 
-import os
 from enum import Enum
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from stepwave.core.telling.progress import Gathering, Progress, Running, Wave, t
 from stepwave.core.telling.style import Role, Span, Style, cells, fit, last_line, pad, pad_left
 from stepwave.core.telling.wording import STAGE_NAMES
 from stepwave.core.text import duration
+from stepwave.edge.screen.logs import end_of
 
 Row = list[Span]
 
@@ -202,7 +202,7 @@ class Sight:
         path = self._folder / running.log
         if (stamp := _stamp(path)) != running.stamp:
             running.stamp = stamp
-            running.said = self._style.word(last_line(_tail(path)))
+            running.said = self._style.word(last_line(end_of(path, _TAIL_BYTES)[1]))
         return running.said
 
 
@@ -217,12 +217,3 @@ def _stamp(path: Path) -> tuple[int, ...]:
     except (OSError, ValueError):
         return (-1,)
     return status.st_size, status.st_mtime_ns
-
-
-def _tail(path: Path) -> bytes:
-    try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))
-            return file.read(_TAIL_BYTES)
-    except (OSError, ValueError):
-        return b""
