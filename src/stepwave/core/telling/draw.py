@@ -240,12 +240,6 @@ def _dot_steps(plan: Plan, steps: list[Step], node: Mapping[str, str], indent: s
         yield f"{indent}{{ rank=same; {' '.join(ranks[wave])} }}"
 
 
-def _dot_shape(step: Step) -> str:
-    if step.branch is not None:
-        return ", shape=diamond, style=solid"
-    return ", peripheries=2" if step.for_each is not None else ""
-
-
 def quoted(*lines: str) -> str:
     # `&` too: Graphviz reads HTML entities in plain labels. It passes on what may stand in no XML.
     whole = (line.replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd") for line in lines)

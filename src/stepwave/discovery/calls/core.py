@@ -1,6 +1,6 @@
 """What every part of the interpreter stands on: the heap, the graph that grows, and names of what is called."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stepwave.discovery.calls.heap import Frame, Heap
 from stepwave.discovery.calls.values import (
@@ -140,13 +140,6 @@ class Core(Heap):
                 elif isinstance(atom, External) and not atom.made:
                     found |= {External(atom.name, made=True)}
         return found
-
-
-def full_name(value: Any) -> str:
-    """The name under which a function, class or external stands in the graph."""
-    if isinstance(value, Function):
-        return value.code.name
-    return str(getattr(value, "name", ""))
 
 
 def unknown(why: str) -> Value:

@@ -95,11 +95,6 @@ class Args(NamedTuple):
     more_named: Value | None = None
 
 
-class Site(NamedTuple):
-    line: int
-    column: int
-
-
 class Code:
     """A scope of the source: its facts, its full name, and what is remembered of its runs."""
 
