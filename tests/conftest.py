@@ -16,7 +16,7 @@ if os.environ.get("CI"):
 ROOT = Path(__file__).resolve().parent.parent
 
 ON_ITS_WAY_OUT_S = 5.0
-"""A thread cannot be killed: one that was given up ends with what it does, on a busy machine a moment after the test."""
+"""A thread cannot be killed: one that was given up ends with what it does, on a busy machine after the test."""
 
 
 def children(pid: int) -> set[int]:
