@@ -6,6 +6,10 @@ BIN    := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
+# How many processes share the tests; every test is independent of all others.
+WORKERS ?= 2
+TESTS  := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
 .PHONY: help run test check browser bench bench-discovery bench-makespan process-matrix soak docs clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,17 +29,17 @@ $(DEV_STAMP): pyproject.toml | $(VENV)/bin/python
 run: $(RUN_STAMP) ## install into .venv and run the quickstart workflow
 	$(BIN)/stepwave run examples/workflows/quickstart.yaml
 
-test: $(DEV_STAMP) ## all checks and tests
+test: $(DEV_STAMP) ## all checks and tests; WORKERS=8 where there are as many CPUs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 check: $(DEV_STAMP) ## the quick half of `make test`: format, lint, types, the house
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_house.py tests/core
+	$(TESTS) tests/test_house.py tests/core
 
 browser: $(DEV_STAMP) ## the page of a run in a real browser; pictures in build/screenshots
 	STEPWAVE_SCREENSHOTS=build/screenshots $(BIN)/python -m pytest tests/browser

@@ -81,7 +81,7 @@ def steps(setting: Setting) -> list[Table]:
     floors = [one._replace(remark="no graph, no logs") for one in peers.floors(len(graph), WIDTH, folder / "floor")]
     contenders = [own, in_yaml, *field, *floors]
     taken = race(contenders, setting.rounds or 15, told=setting.told)
-    limits = {"ninja": 1.0, "make": 2.0}
+    limits = {"ninja": 0.8, "make": 1.4}
     found = _against(own.name, limits, taken)
     title = f"1,000 steps of /bin/true, {WIDTH} at a time"
     return [times(title, contenders, taken, absent), verdicts("1,000 steps: targets", found)]
@@ -126,6 +126,7 @@ def many(setting: Setting) -> list[Table]:
     contenders = [single, small, large, *field]
     taken = race(contenders, setting.rounds or 3, warm_up=False, told=setting.told)
     found = _growth(single.name, small.name, large.name, taken)
+    found += _against(large.name, {"make 10,000": 1.4, "ninja 10,000": 0.8}, taken)
     title = f"10,000 steps of /bin/true, {WIDTH} at a time"
     return [times(title, contenders, taken), verdicts("10,000 steps: targets", found)]
 
@@ -153,16 +154,21 @@ def start(setting: Setting) -> list[Table]:
     folder.mkdir(parents=True)
     (folder / "ten.yaml").write_text(TEN_STEPS)
     (folder / "empty.py").write_text(EMPTY_TYPER)
+    (folder / "one.yaml").write_text("steps: [{id: one, command: /bin/true}]\n")
     own = str(peers.STEPWAVE)
     version = Contender("stepwave --version", (own, "--version"), folder)
     check = Contender("stepwave validate", (own, "validate", "ten.yaml"), folder, remark="ten steps, YAML")
     typer = Contender("empty Typer app", (sys.executable, "empty.py"), folder)
     bare = Contender("empty Python", (sys.executable, "-c", "pass"), folder)
-    contenders = [version, check, typer, bare]
+    single = Contender("stepwave run", (own, "run", "one.yaml"), folder, (".stepwave",), remark="one step, /bin/true")
+    contenders = [version, check, single, typer, bare]
     taken = race(contenders, setting.rounds or 21, told=setting.told)
     found = []
     for contender, limit in ((version, 1.3), (check, 2.0)):
         found += _against(contender.name, {typer.name: limit}, taken)
+    if taken.get(single.name) and taken.get(typer.name):
+        pairs = zip(walls(taken[single.name]), walls(taken[typer.name]), strict=True)
+        found.append(below_s(f"{single.name} - {typer.name}", [one - other for one, other in pairs], 0.06))
     return [times("Start-up", contenders, taken), verdicts("Start-up: targets", found)]
 
 
@@ -246,18 +252,21 @@ def reuse(setting: Setting) -> list[Table]:
 
 
 def ledger(setting: Setting) -> list[Table]:
-    """What a record costs: 1,000 steps with and without; and a run more where 1,000 are recorded already."""
+    """What a record costs: 1,000 steps with and without, and with one that waits for the disk; and a run more where
+    1,000 are recorded already."""
     folder = setting.folder / "ledger"
     recorded = peers.ours(layered(20, LAYER), folder, WIDTH, name="with a ledger")
     bare = peers.ours(layered(20, LAYER), folder, WIDTH, name="--no-ledger")
     bare = bare._replace(argv=(*bare.argv, "--no-ledger"))
+    durable = peers.ours(layered(20, LAYER), folder, WIDTH, name="--durable")
+    durable = durable._replace(argv=(*durable.argv, "--durable"), remark="survives a loss of power")
     first = peers.ours(layered(2, LAYER), folder, WIDTH, name="the first run")
     later = peers.ours(layered(2, LAYER), folder, WIDTH, name="after 1,000 runs")._replace(litter=())
     take(later)
     multiply_runs(later.folder / ".stepwave" / "ledger.db", 1000)
     for _ in range(24):
         take(later)
-    contenders = [recorded, bare, first, later]
+    contenders = [recorded, bare, durable, first, later]
     taken = race(contenders, setting.rounds or 15, told=setting.told)
     found = _against(recorded.name, {bare.name: 1.1}, taken) + _against(later.name, {first.name: 1.1}, taken)
     return [times("What a record costs", contenders, taken), verdicts("Ledger: targets", found)]

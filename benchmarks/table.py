@@ -82,7 +82,8 @@ def below_s(what: str, walls_s: Sequence[float], limit_s: float) -> Verdict:
     """The median counts."""
     median = statistics.median(walls_s)
     spread, best = f"{seconds(min(walls_s))} … {seconds(max(walls_s))}", seconds(min(walls_s))
-    return Verdict(what, seconds(median), spread, best, f"below {limit_s:g} s", "met" if median < limit_s else "MISSED")
+    target = f"below {limit_s:g} s" if limit_s >= 1 else f"below {limit_s * 1000:g} ms"
+    return Verdict(what, seconds(median), spread, best, target, "met" if median < limit_s else "MISSED")
 
 
 def at_least_mb_s(what: str, size_mb: float, walls_s: Sequence[float], limit_mb_s: int) -> Verdict:

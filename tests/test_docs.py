@@ -181,6 +181,11 @@ NO_CODES = {
 ELSEWHERE = {"keys.py", "scaffold.py", "app.py"}  # words with a dash in them that are names of keys and commands
 
 
+def of_others(path: Path) -> bool:
+    """Whether words with a dash in a file are names of keys and commands, here or of the tools that are imported."""
+    return path.name in ELSEWHERE or path.parent.name == "importing"
+
+
 def codes_in_source() -> Iterator[str]:
     """What the reporting functions are called with, and every other text that is written like a code."""
     for path in sorted((ROOT / "src/stepwave").rglob("*.py")):
@@ -190,7 +195,7 @@ def codes_in_source() -> Iterator[str]:
                 is_logged = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "log"
                 if called in ("error", "warning", "info", "fatal") and not is_logged:
                     yield str(node.args[0].value)
-            is_text = isinstance(node, ast.Constant) and isinstance(node.value, str) and path.name not in ELSEWHERE
+            is_text = isinstance(node, ast.Constant) and isinstance(node.value, str) and not of_others(path)
             if is_text and re.fullmatch("[a-z]+(-[a-z0-9]+)+", node.value):  # type: ignore[attr-defined]
                 yield node.value  # type: ignore[attr-defined]
 

@@ -75,15 +75,20 @@ class Settling(Ear):
             raise OSError("disk full")
 
 
-def test_what_keeps_events_for_a_moment_is_settled_once_a_turn() -> None:
-    listener = Settling()
-    spine = Spine("r", [Ear(), listener], [Ear()], print)
+def test_what_keeps_events_for_a_moment_is_settled_when_that_is_asked_for() -> None:
+    listener, courtesy = Settling(), Settling(cannot=2)
+    complaints: list[str] = []
+    spine = Spine("r", [Ear(), listener], [Ear(), courtesy], complaints.append)
     spine.tell(EVENTS)
-    spine.tell([])
+    spine.settle()
     spine.tell(EVENTS[:1])
-    assert listener.settled == [3, 3, 4]
+    spine.tell(EVENTS[:1])
+    spine.settle()
+    spine.settle()
+    assert (listener.settled, courtesy.settled) == ([3, 5, 5], [3, 5])
+    assert complaints == ["settling is silent from here on: disk full"]
     with pytest.raises(ListenerFailed, match="Settling: disk full"):
-        Spine("r", [Settling(cannot=1)], [], print).tell(EVENTS)
+        Spine("r", [Settling(cannot=1)], [], print).settle()
 
 
 def test_what_is_put_into_the_inbox_comes_at_once() -> None:

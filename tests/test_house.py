@@ -19,9 +19,14 @@ FLOORS = {
     "loading": 2.75,
     "outfit": 2.5,
     "keyring": 2.5,
+    "sharing": 2.5,
+    "slots": 2.5,
+    "elsewhere": 2.5,
     "past": 2.5,
     "records": 2.8,
     "pages": 2.9,
+    "watching": 2.9,
+    "importing": 2.9,
     "gather": 2.5,
     "listeners": 2.5,
     "engine": 2,
@@ -31,7 +36,7 @@ FLOORS = {
     "machine": 1,
     "core": 1,
 }
-FLOORS_OF_CORE = {"language": 1, "reading": 2, "building": 3, "running": 4, "telling": 5}
+FLOORS_OF_CORE = {"language": 1, "reading": 2, "building": 3, "importing": 3, "running": 4, "telling": 5}
 """What stands beside them in `core` is what all of them speak of, and knows none of them."""
 FORBIDDEN_IN_CORE = {
     "asyncio", "io", "os", "queue", "random", "signal", "socket", "sqlite3", "subprocess", "tempfile", "threading",
@@ -45,6 +50,13 @@ TELLING = {
 SECRETIVE = {"keyring", "core.masked", "core.masking", "core.secret_forms", "edge.secrets", "core.running.discreet"}
 MINDFUL = {"core.running.needs", "core.running.room", "edge.sensor", "edge.local.weigh"}
 """Where steps may have to wait for memory."""
+SHARING = {"sharing", "core.running.leases", "edge.leasing", "edge.host_pools"}
+"""Where steps take what is not the run's own."""
+BESIDE_MAKE = {
+    "core.makeflags", "cli.slots", "slots", "edge.jobserver", "edge.leasing", "core.running.leases",
+}  # fmt: skip
+"""Where units are not the run's own."""
+WATCHING = {"watching", "cli.watching", "edge.watch", "core.telling.rounds"}
 LISTENED_TO = {"engine"}  # an edge may know the loop it is plugged into
 
 
@@ -132,9 +144,14 @@ def test_heavy_modules_are_imported_where_they_are_needed() -> None:
         (["run", "-q", "examples/workflows/plan.json"], {"typer", "dataclasses", "inspect", *HEAVY} - {"sqlite3"}),
         (["run", "-q", "--no-ledger", "examples/workflows/plan.json"], {"typer", "dataclasses", "inspect", *HEAVY}),
         (["run", "-q", "examples/workflows/plan.json"], {f"stepwave.{name}" for name in SECRETIVE | TELLING}),
-        (["run", "-q", "examples/workflows/plan.json"], {f"stepwave.{name}" for name in MINDFUL}),
+        (["run", "-q", "examples/workflows/plan.json"], {f"stepwave.{name}" for name in MINDFUL | SHARING}),
+        (["run", "-q", "examples/workflows/plan.json"], {f"stepwave.{name}" for name in BESIDE_MAKE}),
         (["run", "-q", "examples/workflows/resources.yaml"], {"typer", "dataclasses", *HEAVY} - {"yaml", "sqlite3"}),
+        (["run", "-q", "examples/workflows/plan.json"], {f"stepwave.{name}" for name in WATCHING} | {"watchfiles"}),
+        (["run", "-q", "examples/workflows/plan.json"], {"stepwave.importing", "stepwave.cli.brought"}),
+        (["import", "Makefile"], HEAVY),
         (["plan", "examples/workflows/plan.json"], HEAVY - {"sqlite3"}),
+        (["export-ci", "github", "examples/workflows/plan.json"], HEAVY),
         (["simulate", "examples/workflows/plan.json"], HEAVY - {"sqlite3"}),
         (["runs"], HEAVY - {"sqlite3"}),
         (["status", "--json"], HEAVY - {"sqlite3"}),

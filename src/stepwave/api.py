@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +37,16 @@ if TYPE_CHECKING:
     from stepwave.core.running.memory import Memory
     from stepwave.core.summary import StepResult, Summary
     from stepwave.edge.callables import Calling, Calls
+    from stepwave.edge.executors.contract import Engine
+    from stepwave.edge.executors.placing import Placing
+    from stepwave.edge.jobserver.place import Place
+    from stepwave.edge.jobserver.tokens import Tokens
     from stepwave.edge.local.launcher import LocalLauncher
     from stepwave.edge.local.zygote import Zygote
     from stepwave.edge.secrets import Fetched
+    from stepwave.elsewhere import Opened
     from stepwave.engine import Inbox, Launcher, Listener
+    from stepwave.sharing import Shared
 
 __all__ = [
     "Factory",
@@ -59,6 +65,7 @@ __all__ = [
     "locate",
     "log_end",
     "log_tail",
+    "open_executor",
     "plan",
     "result_document",
     "run",
@@ -120,6 +127,7 @@ def run(  # noqa: PLR0913 - a run has as many parameters as options
     required: Sequence[Factory] = (),
     record: bool = True,
     durable: bool = False,
+    executor: str | None = None,
 ) -> "Summary":
     """Run a workflow, or the one in a file, to its end.
 
@@ -128,7 +136,8 @@ def run(  # noqa: PLR0913 - a run has as many parameters as options
     `apart` keeps every step's stdout apart from its stderr, for `result_document`. `courtesy` listeners are muted when
     they fail, `required` ones end the run. `variables` and `tools` are for a file: TypeError beside a workflow that has
     been read. With `skip_agents` steps for which there is no executor are skipped, and the run has not failed.
-    `record`: the run is kept in the ledger, with `durable` even through a loss of power.
+    `record`: the run is kept in the ledger, with `durable` even through a loss of power. `executor`: what carries the
+    steps out, as `--executor` has it; None: this machine.
     """
     file = ""
     if not isinstance(source, Workflow):
@@ -143,20 +152,31 @@ def run(  # noqa: PLR0913 - a run has as many parameters as options
         from stepwave.core.origin import Origin
 
         required = (ledger(Origin(file, variables=variables or {}), durable=durable), *required)
-    return run_plan(
-        planned,
-        deselected=deselected,
-        strict=strict,
-        lenient=lenient,
-        apart=apart,
-        skip_agents=skip_agents,
-        environ=environ,
-        courtesy=courtesy,
-        required=required,
-    )
+    with open_executor(executor, planned, max_concurrency) if executor else nullcontext() as opened:
+        if opened is not None and opened.findings:
+            return _refused(source.place.path, opened.findings)
+        return run_plan(
+            opened.plan if opened else planned,
+            deselected=deselected,
+            strict=strict,
+            lenient=lenient,
+            apart=apart,
+            skip_agents=skip_agents,
+            environ=environ,
+            courtesy=courtesy,
+            required=required,
+            engine=opened.engine if opened else None,
+        )
 
 
-def run_plan(  # noqa: PLR0913 - see `run`
+def open_executor(name: str | None, plan: "Plan", max_concurrency: int | None = None) -> "Opened":
+    """What carries the steps out, if it is not this machine: see `--executor`. It is open while it is entered."""
+    from stepwave.elsewhere import open_executor as opened
+
+    return opened(name, plan, max_concurrency)
+
+
+def run_plan(  # noqa: PLR0913, PLR0915 - see `run`; all edges meet here
     plan: "Plan",
     *,
     deselected: frozenset[str] = frozenset(),
@@ -171,10 +191,13 @@ def run_plan(  # noqa: PLR0913 - see `run`
     zygote: "Zygote | None" = None,
     secrets: "Fetched | None" = None,
     calls: "Calls | None" = None,
+    jobserver: "Place | None" = None,
+    engine: "Engine | None" = None,
 ) -> "Summary":
     """The last stops of `run`; see there. `memory` knows the successes of earlier runs. `zygote` is one from
     `start_early`, and closed in the end. `secrets` come from `fetch_secrets`; None: they are fetched here. `calls` are
-    the steps that are functions of this program.
+    the steps that are functions of this program. `jobserver`: steps start on tokens of it; it is closed in the end.
+    `engine` carries the steps out, from `open_executor`.
     """
     from stepwave.core.running.prepare import Preparation
     from stepwave.core.running.schedule import Schedule
@@ -198,6 +221,11 @@ def run_plan(  # noqa: PLR0913 - see `run`
             return _refused(plan.workflow.place.path, secrets.findings)
         masks = secrets.masks
         memory = None if memory is None else Discreet(memory, masks)
+    shared = _shared(plan.workflow, environ)
+    if shared is not None and shared.findings:
+        if zygote is not None:
+            zygote.close()
+        return _refused(plan.workflow.place.path, shared.findings)
     now = time.time()
     run = run_id(now)
     folder = make_run_folder(Path(plan.workflow.folder), environ, run)
@@ -208,17 +236,25 @@ def run_plan(  # noqa: PLR0913 - see `run`
         before_pause: list[Callable[[], None]] = []
         after_pause: list[Callable[[], None]] = []
         interrupts = closing.enter_context(Interrupts(inbox, before_pause, after_pause))
-        if zygote is not None:
-            closing.callback(zygote.close)
+        if jobserver is not None or shared is not None:
+            zygote = zygote or start_early(environ)
+        if shared is not None and zygote is not None:
+            closing.callback(shared.close)
+            shared.keep(zygote)
+        tokens = _below(zygote, jobserver, closing)
 
-        def processes() -> "LocalLauncher":
+        def processes() -> "LocalLauncher | Placing":
+            if engine is not None:
+                from stepwave.elsewhere import place
+
+                return place(engine, inbox, folder, masks, environ)
             return _processes(inbox, folder, zygote or start_early(environ), masks, environ)
 
         launcher = processes() if calls is None else _calling(calls, processes, inbox, folder)
         closing.callback(launcher.close)
         recorders = [make(plan, folder) for make in required]
         plan = _informed(plan, recorders)
-        measured = _measured(plan)
+        measured = _measured(plan) if engine is None else None
         preparation = Preparation(
             plan,
             environ=environ,
@@ -239,6 +275,8 @@ def run_plan(  # noqa: PLR0913 - see `run`
             cpus=cpu_count() if plan.workflow.adaptive else 1,
             memory=memory,
             measured=measured,
+            jobserver=tokens is not None,
+            ahead=calls is None and engine is None,
         )
         tally = Tally(plan)
         needed = [tally, *recorders]
@@ -248,7 +286,7 @@ def run_plan(  # noqa: PLR0913 - see `run`
         before_pause += [spine.pause, launcher.freeze]
         after_pause += [launcher.thaw]
         senses = plan.workflow.adaptive or measured is not None
-        drive(schedule, _sensing(launcher, inbox) if senses else launcher, inbox, spine)
+        drive(schedule, _front(launcher, inbox, tokens, shared, senses=senses), inbox, spine)
     return tally.summary()._replace(folder=str(folder), last_signal=interrupts.last)
 
 
@@ -306,17 +344,48 @@ def _measured(plan: "Plan") -> "Measured | None":
 
 
 def _calling(
-    calls: "Calls", processes: "Callable[[], LocalLauncher]", inbox: "Inbox", folder: Path
-) -> "Calling | LocalLauncher":
+    calls: "Calls", processes: "Callable[[], LocalLauncher | Placing]", inbox: "Inbox", folder: Path
+) -> "Calling":
     from stepwave.edge.callables import Calling
 
     return Calling(calls, processes, inbox, folder)
 
 
-def _sensing(launcher: "Launcher", inbox: "Inbox") -> "Launcher":
-    from stepwave.edge.sensor import Sensing
+def _front(
+    launcher: "Launcher", inbox: "Inbox", tokens: "Tokens | None", shared: "Shared | None", *, senses: bool
+) -> "Launcher":
+    """The launcher, and what stands before it. Whoever made the lenders closes them."""
+    if senses:
+        from stepwave.edge.sensor import Sensing
 
-    return Sensing(launcher, inbox)
+        launcher = Sensing(launcher, inbox)
+    if tokens is not None or shared is not None:
+        from stepwave.edge.leasing import Leasing
+
+        lenders = {} if shared is None else {**shared.lenders}
+        launcher = Leasing(launcher, inbox, lenders if tokens is None else {"jobserver": tokens, **lenders})
+    return launcher
+
+
+def _shared(workflow: Workflow, environ: Mapping[str, str]) -> "Shared | None":
+    """What it has in common with other runs on this machine, if anything."""
+    if not workflow.host_pools and not workflow.rate_limit_host:
+        return None
+    from stepwave.sharing import shared
+
+    return shared(workflow, environ, _complain)
+
+
+def _below(zygote: "Zygote | None", place: "Place | None", closing: ExitStack) -> "Tokens | None":
+    """What ends with the run: the zygote, if it has been started; and the tokens of what is below it, later."""
+    if zygote is None:
+        return None
+    closing.callback(zygote.close)
+    if place is None:
+        return None
+    from stepwave.slots import lending
+
+    return lending(place, zygote, closing, _complain)
 
 
 def _files_of(workflow: Workflow) -> "Files":
@@ -356,27 +425,15 @@ def result_document(summary: "Summary") -> dict[str, Any]:
     from stepwave.core.telling.record import result_document as document
     from stepwave.edge.files import head_text
 
-    summary = summary._replace(steps=_with_logs_of_others(summary))
+    if any(step.taken_from for step in summary.steps):
+        from stepwave.past import with_logs_of_others
+
+        summary = with_logs_of_others(summary)
     outputs: dict[str, str] = {}
     for step in summary.steps:
         if step.argv or step.stdout_log:  # a log is made with its first byte: without one it is an output of nothing
             outputs[step.id] = (step.stdout_log and head_text(Path(summary.folder) / step.stdout_log)) or ""
     return document(summary, summary.folder, outputs)
-
-
-def _with_logs_of_others(summary: "Summary") -> "tuple[StepResult, ...]":
-    """What a step printed that was not run lies where the run keeps it whose success stands for it."""
-    taken = {step.taken_from for step in summary.steps} - {None}
-    if not taken:
-        return summary.steps
-    from stepwave.edge.ledger.find import reading
-    from stepwave.edge.ledger.logs import logs_of
-
-    with reading([Path(summary.folder).parent.parent]) as ledger:
-        logs = {run: logs_of(ledger, run) for run in taken if ledger and run}
-    none = None, None
-    found = ((step, logs.get(step.taken_from or "", {}).get(step.id, none)) for step in summary.steps)
-    return tuple(s._replace(stdout_log=out, stderr_log=log) if s.taken_from else s for s, (out, log) in found)
 
 
 def log_tail(summary: "Summary", step: "StepResult", lines: int = 20) -> tuple[str, ...]:

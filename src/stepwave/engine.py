@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
-from stepwave.core.events import Entry, Event, Order, Signal, Tick
+from stepwave.core.events import Entry, Event, Follow, Launch, Order, Recall, Resumed, Signal, StepFinished, Tick
 from stepwave.core.running.schedule import Schedule
 
 LONGEST_S = 86_400.0
@@ -40,8 +40,7 @@ class Settling(Listener, Protocol):
     """A listener that keeps what it is told for a moment."""
 
     def settle(self) -> None:
-        """All events of one turn have been told, and no order that follows from them has been obeyed: what must be on
-        disk by then is written now."""
+        """What has been told is to be on disk now: an order that hangs on it is obeyed next."""
 
 
 class Launcher(Protocol):
@@ -97,8 +96,8 @@ class Spine:
     """Stamps events and carries them to the listeners.
 
     The first failure of a `courtesy` listener mutes it and is told to `complain`; that of a `required` one raises
-    ListenerFailed. One that can `settle` does so at the end of every turn, the required ones first. `mask` takes the
-    secrets out of an event before anybody sees it.
+    ListenerFailed. `settle` reaches those that can, the required ones first. `mask` takes the secrets out of an event
+    before anybody sees it.
     """
 
     def __init__(
@@ -121,9 +120,9 @@ class Spine:
         self._began = time.monotonic()
         self._began_at = time.time()
 
-    def tell(self, events: Iterable[Event]) -> None:
-        """What happened in one turn happened at one moment."""
-        elapsed_s = time.monotonic() - self._began
+    def tell(self, events: Iterable[Event], moment: float | None = None) -> None:
+        """What happened at one moment, on the scale of time.monotonic(); None: now."""
+        elapsed_s = (time.monotonic() if moment is None else max(moment, self._began)) - self._began
         at = self._began_at + elapsed_s
         for event in events if self._mask is None else map(self._mask, events):
             self._seq += 1
@@ -138,6 +137,9 @@ class Spine:
                     listener.see(entry)
                 except Exception as problem:
                     self._mute(listener, problem)
+
+    def settle(self) -> None:
+        """Nothing of what has been told is kept in memory alone."""
         for settling in self._settling:
             try:
                 settling.settle()
@@ -178,28 +180,94 @@ class Spine:
                 closing.callback(listener.close)
 
 
+SETTLE_S = 0.005
+"""What has been told is on disk after this at the latest. As many short steps as end meanwhile share a commit."""
+
+
 def drive(schedule: Schedule, launcher: Launcher, inbox: Inbox, spine: Spine) -> None:
-    """Run the schedule to its end. Raises ListenerFailed; whoever calls closes the launcher whatever happens."""
+    """Run the schedule to its end. Raises ListenerFailed; whoever calls closes the launcher whatever happens.
+
+    A step starts once the end of all that it needs is on disk. One whose needs have ended before is launched first of
+    all, and what is told of the turn is written down while it starts.
+    """
     refresh_s = spine.refresh_s
     next_refresh = 0.0
-    events, orders = schedule.begin(time.monotonic())
+    settle_at: float | None = None
+    unsettled: set[str] = set()  # steps whose end is not on disk yet
+    moment = time.monotonic()
+    events, orders = schedule.begin(moment)
+    told = [(moment, events)]
     while True:
-        spine.tell(events)
+        unsettled.update([event.step for _, events in told for event in events if type(event) is StepFinished])
+        bound: list[Order] = []
         for order in orders:
+            if _is_free(order, unsettled) and not _is_behind(order, bound):
+                launcher.obey(order)
+            else:
+                bound.append(order)
+        for at, events in told:
+            spine.tell(events, at)
+        now = time.monotonic()
+        if told and settle_at is None:
+            settle_at = now + SETTLE_S
+        if bound or schedule.done or (settle_at is not None and now >= settle_at):
+            spine.settle()
+            settle_at = None
+            unsettled.clear()
+        for order in bound:
             launcher.obey(order)
         if schedule.done:
             return
-        now = time.monotonic()
         if refresh_s is not None and now >= next_refresh:
             spine.refresh()
             next_refresh = now + refresh_s
-        signals = inbox.wait(_pause(now, schedule.next_alarm, next_refresh if refresh_s else None))
-        now = time.monotonic()
-        events, orders = [], []
-        for signal in signals or [Tick()]:
-            more_events, more_orders = schedule.handle(signal, now)
-            events += more_events
-            orders += more_orders
+        signals = inbox.wait(_pause(now, schedule.next_alarm, next_refresh if refresh_s else None, settle_at))
+        told, orders, moment = _handled(schedule, signals or [Tick()], moment)
+
+
+def _handled(
+    schedule: Schedule, signals: Sequence[Signal], moment: float
+) -> tuple[list[tuple[float, list[Event]]], list[Order], float]:
+    """What the signals of a turn bring: events with the moment when they happened, orders, and the last such moment.
+
+    Several may have waited to be read. Whoever knows when a thing happened says so; time never goes backwards, though.
+    `moment`: the last one of the turn before.
+    """
+    told: list[tuple[float, list[Event]]] = []
+    orders: list[Order] = []
+    now = time.monotonic()
+    if len(signals) > 1 and not any(type(signal) is Resumed for signal in signals):  # which moves the clock
+        signals = sorted(signals, key=_moment)
+    for signal in signals:
+        at = max(moment, min(_moment(signal), now))
+        events, more = schedule.handle(signal, at)
+        if events:
+            told.append((at, events))
+        if events or more:  # else nobody knows of it, and an end that is reported later may have been before
+            moment = at
+        orders += more
+    return told, orders + schedule.look_ahead(), moment
+
+
+def _moment(signal: Signal) -> float:
+    """When it happened; one that does not say so has happened just now, after all that do."""
+    at: float | None = getattr(signal, "at", None)
+    return math.inf if at is None else at
+
+
+def _is_free(order: Order, unsettled: set[str]) -> bool:
+    """Whether nothing has to be on disk before it is obeyed that is not there yet."""
+    if type(order) is Launch:
+        return order.after is not None and unsettled.isdisjoint(order.after)
+    if type(order) is Follow:
+        return all(_is_free(launch, unsettled) for launch in order.launches)
+    return type(order) is Recall
+
+
+def _is_behind(order: Order, bound: Sequence[Order]) -> bool:
+    """Whether it is about one that is only going to be launched."""
+    behind = order.behind if type(order) is Follow else ""
+    return bool(behind) and any(type(other) is Launch and other.step == behind for other in bound)
 
 
 def _pause(now: float, *alarms: float | None) -> float | None:

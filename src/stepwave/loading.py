@@ -23,7 +23,7 @@ Variables = Mapping[str, Value]
 
 class Loaded(NamedTuple):
     """What came of a file. `workflow` is None exactly when `diagnostics` holds an error; `text` is for excerpts, and so
-    are `texts`, those of other files by path.
+    are `texts`, those of other files by path. `files` are all that it is made of, and those that it asks for in vain.
     """
 
     path: str
@@ -31,6 +31,7 @@ class Loaded(NamedTuple):
     workflow: Workflow | None
     diagnostics: tuple[Diagnostic, ...]
     texts: Mapping[str, str] = nothing
+    files: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -109,9 +110,11 @@ def _load(path: str, documents: "list[Document]", found: list[Diagnostic], folde
     text = documents[0].text if whole else ""
     others = {} if whole else {document.path: document.text for document in documents}
     texts = {**texts, **gathered.texts, **others}
+    asked_for = (os.path.join(around, name) for name in (*gathered.documents, *gathered.files))  # noqa: PTH118
+    files = tuple(dict.fromkeys((*(document.path for document in documents), *texts, *asked_for)))
     if workflow is None or has_errors(found):
-        return Loaded(path, text, None, tuple(found), texts)
-    return Loaded(path, text, workflow, tuple(found), texts)
+        return Loaded(path, text, None, tuple(found), texts, files)
+    return Loaded(path, text, workflow, tuple(found), texts, files)
 
 
 def _is_program(search_path: str, word: str) -> bool:

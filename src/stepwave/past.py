@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stepwave.core.origin import Origin
     from stepwave.core.plan import Plan
     from stepwave.core.running.fingerprint import Definition
+    from stepwave.core.summary import Summary
     from stepwave.edge.ledger.connect import Ledger
     from stepwave.edge.ledger.memory import LedgerMemory
     from stepwave.edge.ledger.reader import Run
@@ -255,3 +256,17 @@ def explain(plan: "Plan", file: str, name: str, environ: Mapping[str, str]) -> l
         if ledger is not None:
             return explained(ledger, plan, file, steps, environ)
     return [line for id in steps for line in (f"{id} would run:", "  never succeeded")]
+
+
+def with_logs_of_others(summary: "Summary") -> "Summary":
+    """What a step printed that was not run lies where the run keeps it whose success stands for it."""
+    from stepwave.edge.ledger.find import reading
+    from stepwave.edge.ledger.logs import logs_of
+
+    taken = {step.taken_from for step in summary.steps} - {None}
+    with reading([Path(summary.folder).parent.parent]) as ledger:
+        logs = {run: logs_of(ledger, run) for run in taken if ledger and run}
+    none = None, None
+    found = ((step, logs.get(step.taken_from or "", {}).get(step.id, none)) for step in summary.steps)
+    steps = (s._replace(stdout_log=out, stderr_log=log) if s.taken_from else s for s, (out, log) in found)
+    return summary._replace(steps=tuple(steps))

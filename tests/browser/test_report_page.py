@@ -484,7 +484,9 @@ def test_zooming_the_timeline_finds_single_steps(seen: Seen, thousand: Path) -> 
         seen.point("#rows canvas", x, 26 + 14)
         if seen.one("#hint").is_displayed():
             ids.add(seen.text("#hint b"))
-    assert len(ids) >= 2
+        if len(ids) == 2:
+            break
+    assert len(ids) == 2
     seen.keep("thousand-zoomed")
     seen.click("#timeline [data-zoom='all']")
 

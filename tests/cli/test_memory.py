@@ -107,9 +107,12 @@ def test_steps_start_alone_where_more_is_to_be_left_free_than_there_is(tmp_path:
 
 
 def test_without_it_they_start_together(tmp_path: Path) -> None:
-    flow(tmp_path, "steps: [{id: a, run: sleep 0.2}, {id: b, run: sleep 0.2}, {id: c, run: sleep 0.2}]")
-    for words in ((), ("--min-free-memory", "0")):
-        assert stepwave("run", "flow.yaml", "-j3", "--events", "events", *words, cwd=tmp_path).code == 0
+    meet = "until test -e $MARK.a -a -e $MARK.b -a -e $MARK.c; do sleep 0.01; done"
+    steps = ", ".join(f'{{id: {id}, run: "touch $MARK.{id}; {meet}", timeout: 50s}}' for id in "abc")
+    flow(tmp_path, f"steps: [{steps}]")
+    for mark, words in enumerate([(), ("--min-free-memory", "0")]):
+        env = {"MARK": str(mark)}
+        assert stepwave("run", "flow.yaml", "-j3", "--events", "events", *words, cwd=tmp_path, env=env).code == 0
         assert most_at_once(tmp_path / "events") == 3
 
 

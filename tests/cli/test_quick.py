@@ -34,7 +34,10 @@ USUAL = [
     ["run", "x.yaml", "--parallel", "--json", "-o", "-", "--events", "-", "--color", "never", "--strict", "--lenient"],
     ["run", "x.yaml", "--tools", "t.yaml", "--skip-agents"],
     ["run", "x.yaml", "--order", "file"],
+    ["run", "x.yaml", "--jobserver", "pipe"],
+    ["run", "--jobserver=none", "x.yaml"],
     ["run", "x.yaml", "--min-free-memory", "2GB"],
+    ["run", "x.yaml", "--watch", "-q"],
     ["run", "--order=shuffle:7", "x.yaml", "--barrier"],
     ["run", "x.yaml", "-n", "-v", "-k", "--fail-fast", "--continue-on-error", "--name", "n", "--vars", "{}"],
     ["run", "streams", "--id", "n"],
@@ -58,6 +61,7 @@ def test_what_is_usual_takes_the_short_way(words: list[str], monkeypatch: pytest
         ["run", "x", "--nope"], ["run", "x", "-j"], ["run", "x", "--timeout", "--json"], ["run", "x", "--timeout="],
         ["run", "x", "-qv"], ["run", "x", "--json=1"], ["run", "x", "--json="],
         ["run", "x", "--color", "pink"], ["run", "x", "--ci", "jenkins"], ["run", "x", "-j1", "-j2"],
+        ["run", "x", "--jobserver", "tape"],
         ["run", ""], ["run", "x", "--start", "a"], ["run", "x", "--file", "y"],
     ],
 )  # fmt: skip
@@ -72,7 +76,8 @@ pieces = st.sampled_from(
         "never", "--color=always", "--tools", "--tools=t", "--skip-agents", "--start", "--timeout=3",
         "--min-free-memory", "--min-free-memory=1GB", "--order", "--order=file", "--order=", "shuffle:1",
         "--junit", "--junit=j", "--trace", "--trace=-", "--report", "--report=r", "--ci", "--ci=none", "github",
-        "--resume", "--resume=latest", "--resume=", "latest", "--force",
+        "--jobserver", "--jobserver=both", "--jobserver=", "fifo",
+        "--resume", "--resume=latest", "--resume=", "latest", "--force", "--watch", "--watch=1",
         "--parallel", "--no-parallel", "--no-json", "-o", "-oout", "-o=out", "-n", "-k", "--strict", "-x", "--help",
     ]
 )  # fmt: skip

@@ -313,3 +313,43 @@ def test_places_are_those_of_the_id() -> None:
     assert (step.place.line, step.place.column, step.place.end_column) == (3, 7, 10)
     step = workflow_of("steps:\n  abc: {run: x}\n").steps[0]
     assert (step.place.line, step.place.column, step.place.end_column) == (2, 3, 6)
+
+
+# --- steps that say little -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        {},
+        {"defaults": {"shell": "bash", "timeout": "5s", "retry": 3, "env": {"A": "1"}, "workingDirectory": "sub"}},
+        {"defaults": {"shell": True, "continueOnError": True, "isolateErrors": False}, "env": {"B": "2"}},
+        {"max_concurrency": 2, "onFailure": "continue"},
+        {"secrets": {"TOKEN": {"env": "T"}}, "defaults": {"secrets": ["TOKEN"]}},
+        {"circuit_breaker": {"enabled": True, "failure_threshold": 2}},
+    ],
+)
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"run": "make"},
+        {"run": "a\nb\n"},
+        {"command": "make all"},
+        {"command": "echo", "args": ["x y"]},
+        {"command": ["a", "b"], "needs": ["first"]},
+        {"run": "echo {{steps.first.output}}"},
+    ],
+)
+def test_a_step_that_says_little_is_the_same_in_company(
+    around: Mapping[str, object], said: Mapping[str, object]
+) -> None:
+    """The second of two such steps is made from the first."""
+    bare: dict[str, object] = {"id": "first", "run": "true"}
+    other = {**bare, "priority": 0}  # says more, and so is no model
+    found = []
+    for one in (bare, other):
+        workflow, said_of_it = built({**around, "steps": [one, {"id": "it", **said}]})
+        assert workflow is not None, said_of_it
+        found.append(next(step for step in workflow.steps if step.id == "it"))
+    in_company, alone = found
+    assert in_company._replace(place=alone.place) == alone

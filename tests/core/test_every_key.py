@@ -191,6 +191,12 @@ _defaults = {
     "maxConcurrency": ex(7),
 }
 
+_shared_rate = {
+    "rateLimit": ex(7),
+    "rateLimit.scope": ex("host", delay=7),
+    "rateLimit.name": ex("api", delay=7, scope="host"),
+}
+
 examples: dict[str, dict[str, Example]] = {
     "step": _step,
     "config": {**_work, "lenient": ex(True, **_condition)},
@@ -227,6 +233,9 @@ examples: dict[str, dict[str, Example]] = {
         "adaptive": ex(True),
         "failFast": ex(False),
     },
+    "workflow.parallel.rateLimitDelay": _shared_rate,
+    "workflow.execution.rate_limit_delay": _shared_rate,
+    "workflow.parallel.resources.gpu": {"limit": ex(7), "scope": ex("host", limit=3)},
     "workflow.defaults": _defaults,
     "workflow.globals": {**_defaults, "env": ex({"A": "1"})},
     "workflow.retry": _retry,
@@ -278,6 +287,9 @@ tables: dict[str, Keys] = {
     "workflow": keys.workflow,
     "workflow.parallel": keys.parallel,
     "workflow.execution": keys.execution,
+    "workflow.parallel.rateLimitDelay": keys.parallel.inside["rateLimitDelay"],
+    "workflow.execution.rate_limit_delay": keys.execution.inside["rate_limit_delay"],
+    "workflow.parallel.resources.gpu": keys.pool,
     "workflow.defaults": keys.defaults,
     "workflow.globals": keys.plan_globals,
     "workflow.retry": keys.retry,
@@ -326,6 +338,12 @@ def _workflow(place: str, inner: dict[str, Any]) -> dict[str, Any]:  # noqa: C90
             return inner
         case "workflow.parallel":
             whole = {"name": "n", "parallel": inner}
+        case "workflow.parallel.resources.gpu":
+            whole = {"name": "n", "parallel": {"resources": {"gpu": inner or 2}}}
+        case "workflow.parallel.rateLimitDelay":
+            whole = {"name": "n", "parallel": {"rateLimitDelay": inner or None}}
+        case "workflow.execution.rate_limit_delay":
+            whole = {"name": "n", "execution": {"rate_limit_delay": inner or None}}
         case _ if place.startswith("step."):
             step[place.removeprefix("step.")] = inner
         case _:

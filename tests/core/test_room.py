@@ -197,7 +197,7 @@ def machines(draw: st.DrawFn) -> Machine:
     return Machine(plan, acts, total=total, takes=takes, others=sorted(others), tells=draw(st.booleans()))  # type: ignore[arg-type]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(machines())
 def test_everything_ends_and_our_steps_never_take_more_than_there_is(machine: Machine) -> None:
     machine.run()
@@ -209,7 +209,7 @@ def test_everything_ends_and_our_steps_never_take_more_than_there_is(machine: Ma
     assert len(told) == len(set(told))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(machines())
 def test_while_others_take_nothing_only_those_are_told_that_do_not_fit(machine: Machine) -> None:
     """Whether it is told what steps use or not, and however little they have taken so far."""

@@ -5,7 +5,9 @@ import signal
 import pytest
 
 from stepwave.core.events import (
+    Begun,
     Exited,
+    Held,
     Interrupted,
     Resumed,
     StepFinished,
@@ -289,6 +291,16 @@ def test_a_pause_moves_every_deadline() -> None:
     signals = [(1.0, Resumed(50.0))]
     world = run(step("a", timeout_s=10.0), acts={"a": Acts(55)}, signals=signals)
     assert world.outcomes == {"a": completed}
+
+
+def test_an_attempt_that_waits_where_it_was_placed_uses_none_of_its_time() -> None:
+    held = [(0.0, Held("a", 1)), (40.0, Begun("a", 1))]
+    assert run(step("a", timeout_s=10.0), acts={"a": Acts(49)}, signals=held).outcomes == {"a": completed}
+    late = run(step("a", timeout_s=10.0), acts={"a": Acts(100)}, signals=held)
+    assert late.outcomes == {"a": timeout}
+    assert late.ends["a"].duration_s == 50
+    of_another_attempt = [(0.0, Held("a", 2))]
+    assert run(step("a", timeout_s=10.0), acts={"a": Acts(11)}, signals=of_another_attempt).outcomes == {"a": timeout}
 
 
 def test_retries_give_their_slot_back_while_they_wait() -> None:

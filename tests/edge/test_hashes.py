@@ -105,7 +105,9 @@ def test_very_many_files_are_too_many(tmp_path: Path, monkeypatch: pytest.Monkey
 names = st.sampled_from(["a", "b", "ab", ".x", "**", "*", "?", "[ab]", "a*", "..", ".", ""])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(names, min_size=1, max_size=5))
 def test_whatever_the_pattern_it_means_files_once_and_always_the_same(tmp_path: Path, parts: list[str]) -> None:
     lay(tmp_path, "a/a", "a/b/ab", "b", "ab/.x/a")

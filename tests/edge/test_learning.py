@@ -244,7 +244,9 @@ def ledger(path: Path) -> Iterator[Ledger]:
     opened.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(st.floats(0.1, 1000), min_size=1, max_size=8))
 def test_a_mean_lies_between_what_it_was_made_of(ledger: Ledger, times: list[float]) -> None:
     ledger.db.execute("DELETE FROM learned")

@@ -379,11 +379,11 @@ def test_busy_threads_put_off_what_follows() -> None:
 
 
 def test_a_rate_with_a_timeout_and_an_iterator() -> None:
-    with pytest.raises(TimeoutError, match=r"rate_limited_map timed out after 0\.05s: 1 of 3 task\(s\) finished"):
-        rate_limited_map(increment, range(3), max_per_second=0.1, timeout=0.05)
+    with pytest.raises(TimeoutError, match=r"rate_limited_map timed out after 0\.5s: 1 of 3 task\(s\) finished"):
+        rate_limited_map(increment, range(3), max_per_second=0.1, timeout=0.5)
     numbers = rate_limited_map(increment, itertools.count(), max_per_second=1000, results="iterator")
     assert list(itertools.islice(numbers, 5)) == [1, 2, 3, 4, 5]
-    found = rate_limited_map(increment, range(3), max_per_second=0.1, timeout=0.05, errors="collect")
+    found = rate_limited_map(increment, range(3), max_per_second=0.1, timeout=0.5, errors="collect")
     assert totals(found) == Totals(1, 0, 0, 2, 0, 3)
     assert rate_limited_map(increment, range(100), max_per_second=float("inf")) == list(range(1, 101))
 

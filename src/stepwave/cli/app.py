@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stepwave.cli import complete, foreseen, pictured, recorded
+from stepwave.cli import brought, complete, foreseen, hosted, pictured, recorded
 from stepwave.cli.code import app as code
 
 app = typer.Typer(
@@ -52,6 +52,14 @@ class FileFormat(StrEnum):
 class BoardView(StrEnum):
     FULL = "full"
     COMPACT = "compact"
+    NONE = "none"
+
+
+class JobServer(StrEnum):
+    AUTO = "auto"
+    BOTH = "both"
+    FIFO = "fifo"
+    PIPE = "pipe"
     NONE = "none"
 
 
@@ -124,6 +132,15 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         bool, typer.Option("--barrier", help="A wave starts when the one before has ended, whatever the file says.")
     ] = False,
     order: foreseen.OrderOption = "critical-path",
+    jobserver: Annotated[
+        JobServer,
+        typer.Option(
+            "--jobserver",
+            metavar="[both|fifo|pipe|none]",
+            help="Share the slots with make, ninja and cargo in steps, as GNU make does; none: not even with the make"
+            " that called.",
+        ),
+    ] = JobServer.AUTO,
     timeout: Annotated[
         str | None,
         typer.Option("--timeout", metavar="DURATION", help="For the whole run: seconds, or 30s, 5m, 1h30m; 0: none."),
@@ -178,6 +195,9 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Show waves, commands, folders, limits; run nothing.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Then wait for files to change, and run again what they affect.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Unknown keys are errors; a tolerated failure fails the run.")
     ] = False,
@@ -213,6 +233,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Plain lines with commands, waiting times and output.")
     ] = False,
+    executor: foreseen.ExecutorOption = None,
     board: Annotated[
         BoardView, typer.Option("--board", help="The live board: by wave, a row for each slot, or plain lines.")
     ] = BoardView.FULL,
@@ -243,6 +264,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         parallel=parallel,
         barrier=barrier,
         order=order,
+        jobserver=jobserver.value,
         timeout=timeout,
         min_free_memory=min_free_memory,
         continue_on_error=continue_on_error,
@@ -257,6 +279,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         tools=tools,
         skip_agents=skip_agents,
         dry_run=dry_run,
+        watch=watch,
         strict=strict,
         lenient=lenient,
         json=json,
@@ -268,6 +291,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
         durable=durable,
         quiet=quiet,
         verbose=verbose,
+        executor=executor,
         board=board.value,
         junit=junit,
         trace=trace,
@@ -420,6 +444,8 @@ for command in (*looking, pictured.report, recorded.export, recorded.cancel, rec
     app.command()(command)
 app.command()(foreseen.plan)
 app.command()(foreseen.simulate)
+app.command("import")(brought.import_file)
+app.command("export-ci")(hosted.export_ci)
 app.add_typer(code.discover, name="discover")
 app.command("find-symbol")(code.find_symbol)
 app.add_typer(code.cache, name="cache")

@@ -47,6 +47,12 @@ def orders(incomplete: str) -> list[str]:
     return [order for order in ("critical-path", "file", "shuffle:1") if order.startswith(incomplete)]
 
 
+def executors(incomplete: str) -> list[str]:
+    """Where steps may run."""
+    known = ("local", "dask", "dask://", "slurm", "python:concurrent.futures:ProcessPoolExecutor")
+    return [name for name in known if name.startswith(incomplete)]
+
+
 def runs(context: typer.Context, incomplete: str) -> list[str]:
     """Ids of recorded runs that begin with what has been typed."""
     from stepwave import records

@@ -7,6 +7,15 @@ import typer
 from stepwave.cli import complete
 from stepwave.cli.recorded import JsonOption
 
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        metavar="ENGINE",
+        help="Where steps run: local, dask, dask://host:port, slurm, or python:module:factory.",
+        autocompletion=complete.executors,
+    ),
+]
 OrderOption = Annotated[
     str,
     typer.Option(

@@ -20,20 +20,26 @@ _choices = {
     "color": ("auto", "always", "never"),
     "board": ("full", "compact", "none"),
     "ci": ("auto", "none", "github", "gitlab"),
+    "jobserver": ("auto", "both", "fifo", "pipe", "none"),
 }
 
 
 def spelled_out(words: list[str]) -> list[str]:
-    """`run --resume` without a run means the latest one, as does `graph --run`; an option of typer cannot leave its
-    value away."""
+    """`run --resume` without a run means the latest one, as does `graph --run`, and `run --jobserver` every style; an
+    option of typer cannot leave its value away."""
     option = {"run": "--resume", "graph": "--run"}.get(words[0] if words else "")
     if option is None:
         return words
     following = [*words[1:], ""]
-    return [
-        f"{option}=latest" if word == option and not _is_run(after) else word
-        for word, after in zip(words, following, strict=True)
-    ]
+    return [_spelled_out(word, after, option) for word, after in zip(words, following, strict=True)]
+
+
+def _spelled_out(word: str, after: str, of_a_run: str) -> str:
+    if word == of_a_run and not _is_run(after):
+        return f"{word}=latest"
+    if word == "--jobserver" and of_a_run == "--resume" and after not in _choices["jobserver"]:
+        return f"{word}=both"
+    return word
 
 
 def _is_run(word: str) -> bool:

@@ -58,11 +58,23 @@ def tell(taken_up: past.TakenUp, path: str) -> None:
     lines = [f"Taking up run {earlier.run.id}: {taken_up.done} of {plural(taken_up.of, 'step')} done"]
     if earlier.file and earlier.file != past.file_of(path):
         lines.append(f"  it was of {one_line(earlier.file, 200)}")
-    for id, differences in taken_up.changes[:MAX_TOLD]:
-        lines.append(f"  {one_line(id, 80)}: {one_line('; '.join(differences), 300)}")
+    terminal.talk([*lines, *_changes(taken_up), ""])
+
+
+def tell_changes(taken_up: past.TakenUp) -> None:
+    """What is different now, if anything is."""
+    if taken_up.changes:
+        terminal.talk([*_changes(taken_up), ""])
+
+
+def _changes(taken_up: past.TakenUp) -> list[str]:
+    lines = [
+        f"  {one_line(id, 80)}: {one_line('; '.join(differences), 300)}"
+        for id, differences in taken_up.changes[:MAX_TOLD]
+    ]
     if len(taken_up.changes) > MAX_TOLD:
         lines.append(f"  {plural(len(taken_up.changes) - MAX_TOLD, 'more step')} changed")
-    terminal.talk([*lines, ""])
+    return lines
 
 
 # --- retry ---------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import gc
 import json
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,10 +24,12 @@ from stepwave.core.variables import read_variables
 
 if TYPE_CHECKING:
     from stepwave.cli.ci import System
+    from stepwave.cli.watching import Turn
     from stepwave.core.telling.witness import Witness
     from stepwave.edge.ledger.memory import LedgerMemory
     from stepwave.edge.local.zygote import Zygote
     from stepwave.edge.secrets import Fetched
+    from stepwave.elsewhere import Opened
 
 
 class Asked(NamedTuple):
@@ -37,6 +40,7 @@ class Asked(NamedTuple):
     parallel: bool | None = None
     barrier: bool = False
     order: str = CRITICAL_PATH
+    jobserver: str = "auto"
     timeout: str | None = None
     min_free_memory: str | None = None
     continue_on_error: bool = False
@@ -51,6 +55,7 @@ class Asked(NamedTuple):
     tools: str | None = None
     skip_agents: bool = False
     dry_run: bool = False
+    watch: bool = False
     strict: bool = False
     lenient: bool = False
     json: bool = False
@@ -62,6 +67,7 @@ class Asked(NamedTuple):
     durable: bool = False
     quiet: bool = False
     verbose: bool = False
+    executor: str | None = None
     board: str = "full"
     junit: str | None = None
     trace: str | None = None
@@ -70,18 +76,29 @@ class Asked(NamedTuple):
     color: str = "auto"
 
 
-def run(asked: Asked, again: tuple[str, ...] = ()) -> int:
+def run(asked: Asked, again: tuple[str, ...] = (), turn: "Turn | None" = None) -> int:
     """The exit code. Everything that can be wrong is found, and told together, before anything is started.
 
-    `again` are steps of a run that is taken up again, which are to run whatever they did then.
+    `again` are steps of a run that is taken up again, which are to run whatever they did then. `turn`: it is one of the
+    runs of `--watch`.
     """
+    if "MAKEFLAGS" in os.environ:
+        from stepwave.cli import slots
+
+        asked = slots.heeded(asked)
+    if asked.executor is None and "STEPWAVE_EXECUTOR" in os.environ:
+        asked = asked._replace(executor=os.environ["STEPWAVE_EXECUTOR"] or None)
+    if asked.watch and turn is None:
+        from stepwave.cli import watching
+
+        return watching.watch(asked)
     if asked.dry_run:
         return _run(asked, again, None)
     with api.start_early() as zygote:
-        return _run(asked, again, zygote)
+        return _run(asked, again, zygote, turn)
 
 
-def _run(asked: Asked, again: tuple[str, ...], zygote: "Zygote | None") -> int:
+def _run(asked: Asked, again: tuple[str, ...], zygote: "Zygote | None", turn: "Turn | None" = None) -> int:
     variables, findings = _variables(asked)
     findings += _check_options(asked)
     path, earlier = api.locate(asked.file), None
@@ -104,6 +121,8 @@ def _run(asked: Asked, again: tuple[str, ...], zygote: "Zygote | None") -> int:
     plan = in_order(plan, asked.order)
     left_out = adjust.deselected(loaded.workflow, asked.only, asked.skip, asked.start)
     taken_up = resuming.take_up(asked, path, earlier, plan, again) if earlier else None
+    if turn is not None and taken_up is None:
+        taken_up = turn.take_up(path, plan)
     left_out |= taken_up.left_out if taken_up else frozenset()
     if asked.dry_run:
         return terminal.write(api.dry_run(plan, left_out, skip_agents=asked.skip_agents))
@@ -112,10 +131,10 @@ def _run(asked: Asked, again: tuple[str, ...], zygote: "Zygote | None") -> int:
         return 2
     if asked.no_ledger:
         return _run_plan(asked, plan, left_out, zygote, secrets)
-    origin = _origin(asked, loaded.path, variables, earlier.run.id if earlier else None)
+    origin = _origin(asked, loaded.path, variables, taken_up.earlier.run.id if taken_up else None)
     memory = past.memory(plan, origin.file, taken_up, force=asked.force)
-    recorded = api.ledger(origin, memory=memory, durable=asked.durable, last=True)
-    return _run_plan(asked, plan, left_out, zygote, secrets, recorded, memory)
+    recorded = api.ledger(origin, memory=memory, durable=asked.durable, last=turn is None)
+    return _run_plan(asked, plan, left_out, zygote, secrets, recorded, memory, turn)
 
 
 def _secrets(asked: Asked, loaded: api.Loaded, left_out: frozenset[str], zygote: "Zygote | None") -> "Fetched | None":
@@ -136,6 +155,7 @@ def _run_plan(
     secrets: "Fetched | None",
     recorded: api.Factory | None = None,
     memory: "LedgerMemory | None" = None,
+    turn: "Turn | None" = None,
 ) -> int:
     _settle_down()
     required = [recorded] if recorded else []
@@ -148,25 +168,53 @@ def _run_plan(
             )
             terminal.tell_findings([finding], {}, asked.color)
             return 2
+    jobserver = None
+    if asked.jobserver != "auto" or "MAKEFLAGS" in os.environ:
+        from stepwave.cli import slots
+
+        try:
+            jobserver, plan = slots.opened(asked, plan)
+        except OSError as problem:
+            terminal.talk([f"stepwave: no job server can be made: {(problem.strerror or str(problem)).lower()}"])
+            return 3
     system, witness = _system(asked.ci), None
     if recorded is None and (system or any(_at_the_end(asked))):
         from stepwave.core.telling.witness import Witness
 
         witness = Witness(plan)
-    summary = api.run_plan(
-        plan,
-        deselected=left_out,
-        strict=asked.strict,
-        lenient=asked.lenient,
-        apart=asked.json or asked.output is not None,
-        skip_agents=asked.skip_agents,
-        courtesy=[_display(asked, system), *([lambda plan, folder: witness] if witness else [])],
-        required=required,
-        memory=memory,
-        zygote=zygote,
-        secrets=secrets,
-    )
+    with _opened(asked, plan) as opened, jobserver or nullcontext():
+        if opened is not None and opened.findings:
+            terminal.tell_findings(opened.findings, {}, asked.color)
+            return 2
+        plan = opened.plan if opened is not None else plan
+        summary = api.run_plan(
+            plan,
+            deselected=left_out,
+            strict=asked.strict,
+            lenient=asked.lenient,
+            apart=asked.json or asked.output is not None,
+            skip_agents=asked.skip_agents,
+            courtesy=[_display(asked, system), *([lambda plan, folder: witness] if witness else [])],
+            required=required,
+            memory=memory,
+            zygote=zygote,
+            secrets=secrets,
+            jobserver=jobserver,
+            engine=opened.engine if opened is not None else None,
+        )
+    if has_errors(summary.diagnostics):  # nothing has run: what it shares with other runs is not to be had
+        terminal.tell_findings(summary.diagnostics, {}, asked.color)
+        return summary.exit_code
+    if turn is not None:
+        turn.summary = summary
     return _close(asked, plan, summary, system, witness)
+
+
+def _opened(asked: Asked, plan: Plan) -> "Opened | nullcontext[None]":
+    """What carries the steps out, where that is not this machine."""
+    if asked.executor in (None, "local"):
+        return nullcontext()
+    return api.open_executor(asked.executor, plan, _width(asked.max_concurrency))
 
 
 def _system(choice: str) -> "System | None":
@@ -188,7 +236,7 @@ def _settle_down() -> None:
 
 _in_record = (
     *("max_concurrency", "parallel", "timeout", "continue_on_error", "keep_going", "fail_fast", "skip_agents"),
-    *("strict", "lenient", "barrier", "order", "min_free_memory"),
+    *("strict", "lenient", "barrier", "order", "min_free_memory", "jobserver", "executor"),
 )
 
 
@@ -248,6 +296,21 @@ def _report(asked: Asked, plan: Plan, summary: Summary) -> list[str]:
 # --- what was typed ------------------------------------------------------------------------------------
 
 
+def faults(asked: Asked) -> list[Diagnostic]:
+    """What is wrong with the command line alone, whatever the workflow."""
+    return [*_variables(asked)[1], *_check_options(asked)]
+
+
+def variables_of(asked: Asked) -> Mapping[str, Value]:
+    """Those that are given on the command line."""
+    return _variables(asked)[0]
+
+
+def files_of(asked: Asked) -> list[str]:
+    """The files that a run writes because the command line asks for them."""
+    return [path for name in _files if (path := getattr(asked, name)) not in (None, "-")]
+
+
 def _variables(asked: Asked) -> tuple[Mapping[str, Value], list[Diagnostic]]:
     text = asked.vars
     if text is not None and text.startswith("@"):
@@ -278,6 +341,8 @@ def _check_options(asked: Asked) -> list[Diagnostic]:
     if asked.keep_going and asked.fail_fast:
         found.append(error("conflicting-options", "`--keep-going` and `--fail-fast` exclude each other", here))
     found += _check_record(asked)
+    if asked.executor is not None:
+        found += _check_executor(asked.executor, asked.jobserver)
     if asked.no_ledger and asked.durable:
         found.append(error("conflicting-options", "`--no-ledger` and `--durable` exclude each other", here))
     if asked.ci == "auto" and os.environ.get("STEPWAVE_CI"):
@@ -285,6 +350,15 @@ def _check_options(asked: Asked) -> list[Diagnostic]:
 
         found += ci.check(os.environ)
     return found + _check_files(asked)
+
+
+def _check_executor(executor: str, jobserver: str) -> list[Diagnostic]:
+    from stepwave import elsewhere
+
+    if executor != elsewhere.LOCAL and jobserver not in ("auto", "none"):
+        message = "`--jobserver` shares the slots of this machine, and `--executor` runs steps elsewhere"
+        return [error("conflicting-options", message, Place(COMMAND_LINE))]
+    return elsewhere.check(executor)
 
 
 _of_the_end = ("junit", "trace", "report")

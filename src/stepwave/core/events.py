@@ -62,7 +62,9 @@ class Exited(NamedTuple):
     that came from stdout, where that was kept apart. `tail` is the end of what it wrote, 64 KiB of both streams, where
     `Launch.keep_tail` asked. `left` names processes that were
     still alive when its own process ended, and were killed. `dropped_bytes` were in its log and are not kept
-    (`Limits.output_bytes`).
+    (`Limits.output_bytes`). `lost`: the worker that carried it out is gone, which is no fault
+    of the step. `at`: when it ended, on the scale of time.monotonic(), in seconds; None: now. `follower`: the step that
+    has started in its place at that moment, because of `Follow`; "" for none.
     """
 
     step: str
@@ -80,6 +82,29 @@ class Exited(NamedTuple):
     left: tuple[str, ...] = ()
     tail: str = ""
     dropped_bytes: int = 0
+    lost: bool = False
+    at: float | None = None
+    follower: str = ""
+
+
+class Returned(NamedTuple):
+    """These were to follow others (`Follow`), and have not started."""
+
+    steps: tuple[str, ...]
+
+
+class Held(NamedTuple):
+    """An attempt that was launched waits in the queue of an engine: its time limit does not count yet."""
+
+    step: str
+    attempt: int
+
+
+class Begun(NamedTuple):
+    """An attempt that was `Held` begins now, and its time limit counts from here."""
+
+    step: str
+    attempt: int
 
 
 class Silent(NamedTuple):
@@ -101,6 +126,21 @@ class Measured(NamedTuple):
     used_bytes: Mapping[str, int] | None = None
 
 
+class Leased(NamedTuple):
+    """The answer to `Lease`: the step holds all that it asked for, until `Release`."""
+
+    step: str
+
+
+class Deferred(NamedTuple):
+    """Not all that a `Lease` asks for is free: `lacks` names the pools. `Leased` will come once it is; where nobody
+    tells that, `retry_s` says after how many seconds the same `Lease` is to be ordered again."""
+
+    step: str
+    lacks: tuple[str, ...]
+    retry_s: float | None = None
+
+
 class Interrupted(NamedTuple):
     """A signal asks the run to end: `number` is signal.SIGINT, SIGTERM or SIGHUP."""
 
@@ -117,7 +157,7 @@ class Tick(NamedTuple):
     """Nothing but time has passed."""
 
 
-Signal = Exited | Silent | Measured | Interrupted | Resumed | Tick
+Signal = Exited | Held | Begun | Returned | Silent | Measured | Leased | Deferred | Interrupted | Resumed | Tick
 
 
 def stdout_log(log: str) -> str:
@@ -163,6 +203,34 @@ class Launch(NamedTuple):
     inputs: tuple[str, ...] | None = None
     """Patterns of the files that it reads, absolute; None: it does not say."""
     outputs: tuple[str, ...] = ()
+    after: tuple[str, ...] | None = None
+    """The steps whose ends must have been recorded before it starts; None: all that has been told."""
+    pools: tuple[tuple[str, int], ...] = ()
+    """Units of the pools that it holds, for an engine that places steps by them."""
+
+
+class Follow(NamedTuple):
+    """Start these, one after the other, in the place of an attempt that runs: as soon as it, and each of them before
+    the next, has completed with exit code 0 and left nothing behind, without another order.
+
+    For steps of some milliseconds: one that takes longer (`LONG_S`), or is stopped, is followed by nobody. What has
+    started is told with the end of what was before it (`Exited.follower`), all others are `Returned`.
+    """
+
+    behind: str
+    attempt: int
+    launches: tuple[Launch, ...]
+
+
+class Recall(NamedTuple):
+    """What is to follow this attempt is not to start. What has not will be `Returned`."""
+
+    behind: str
+    attempt: int
+
+
+LONG_S = 0.020
+"""A step that takes longer is followed by nobody: the time that a decision takes is nothing beside it."""
 
 
 class Stop(NamedTuple):
@@ -181,7 +249,26 @@ class Measure(NamedTuple):
     ample_bytes: int = 0
 
 
-Order = Launch | Stop | Measure
+class Lease(NamedTuple):
+    """Get all of these units, by the names of their pools, or none: they are not the run's own (a pool of the whole
+    machine, a token of make). What is lacking is waited for, and meanwhile none is kept.
+
+    Answered through the inbox at once: with `Leased`, or with `Deferred` and, as soon as all is held, `Leased`. The
+    same order again tries again. A step that holds something may ask for more; `Release` gives back everything.
+    """
+
+    step: str
+    wants: tuple[tuple[str, int], ...]
+
+
+class Release(NamedTuple):
+    """Give back all that the step holds, and take back what it asked for and has not got. Nothing comes of one that
+    holds and asks for nothing: a `Leased` which was on its way meanwhile is answered with another `Release`."""
+
+    step: str
+
+
+Order = Launch | Follow | Recall | Stop | Measure | Lease | Release
 
 
 # --- events: what has happened -------------------------------------------------------------------
@@ -316,6 +403,14 @@ class MemoryShort(NamedTuple):
     starts: bool
 
 
+class LeaseAwaited(NamedTuple):
+    """A step that is ready and could have a slot waits for units that are not the run's own; `pools` lack them. It has
+    no slot meanwhile."""
+
+    step: str
+    pools: tuple[str, ...]
+
+
 class BreakerOpened(NamedTuple):
     """Too many attempts failed: no step that shares this circuit breaker is started any more."""
 
@@ -379,6 +474,7 @@ Event = (
     | StageStarted
     | WidthChanged
     | MemoryShort
+    | LeaseAwaited
     | BreakerOpened
     | StepFinished
     | RunStopping

@@ -20,6 +20,12 @@ nothing: Mapping[str, Any] = MappingProxyType({})
 """No entries, and never any."""
 
 
+JOBSERVER = "jobserver"
+"""The pool of the tokens of make, where a run takes some: every step with a process takes one."""
+RATE_LIMIT = "rate limit"
+"""The pool of the turns of a rate limit that several runs share: a step with a process needs one in order to start."""
+
+
 class Private(str):
     """Text that no record may hold as it is: what a file of `dotenv` says."""
 
@@ -300,9 +306,13 @@ class Workflow(NamedTuple):
     parallel: bool = True
     max_concurrency: int | None = None
     pools: Mapping[str, int] = nothing
+    host_pools: frozenset[str] = frozenset()
+    """Those of the pools that all runs on this machine share."""
     scheduling: Scheduling = Scheduling.EAGER
     on_failure: FailurePolicy = FailurePolicy.ABORT
     rate_limit_s: float = 0.0
+    rate_limit_host: str = ""
+    """Name of the rate limit that it shares with other runs on this machine; "": it is the run's own."""
     adaptive: bool = False
     """Fewer steps at a time while the machine is busy or short of memory."""
     min_free_bytes: int | None = None

@@ -5,7 +5,13 @@ worked out again from the record of the run, which keeps none of them.
 """
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
+
+try:
+    from _blake2 import blake2b  # what hashlib hands on; hashlib itself takes milliseconds to import
+except ImportError:
+    from hashlib import blake2b
 
 VARIABLE = "TRACEPARENT"
 STATE_VARIABLE = "TRACESTATE"
@@ -47,8 +53,14 @@ def _is_valid(version: str, trace: str, parent: str, flags: str, rest: str | Non
 
 
 def _digest(text: str, size: int) -> str:
-    try:
-        from _blake2 import blake2b  # what hashlib hands on; hashlib itself takes milliseconds to import
-    except ImportError:
-        from hashlib import blake2b
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
+
+
+def environment(trace: Trace | None, step: str, attempt: int, env: Mapping[str, str | None]) -> dict[str, str | None]:
+    """`env` as an attempt is given it: with the trace that it belongs to, unless it says so itself."""
+    given = {name: value and str(value) for name, value in env.items()}  # marshal takes no `Private`
+    if trace is not None and VARIABLE not in given:
+        given[VARIABLE] = trace.parent_of(step, attempt)
+        if not trace.parent:
+            given.setdefault(STATE_VARIABLE, None)  # of a trace that nobody knows of
+    return given

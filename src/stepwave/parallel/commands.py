@@ -62,7 +62,7 @@ def carry_out(
         closing.callback(launcher.close)
         if brake is not None:
             closing.enter_context(brake.on(inbox))
-        schedule = Schedule(plan, _Verbatim(plan, folder, check))
+        schedule = Schedule(plan, _Verbatim(plan, folder, check), ahead=True)
         try:
             drive(schedule, launcher, inbox, Spine("", [_Ear(see)], [], lambda sentence: None))
         except ListenerFailed as failed:

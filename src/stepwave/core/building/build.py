@@ -36,7 +36,7 @@ from stepwave.core.building.pools import conflict_pool, fan_pool
 from stepwave.core.building.references import check_references
 from stepwave.core.building.retry import breaker_of, breakers_of, tell_no_phases
 from stepwave.core.building.shape import Sheet, sheets_of
-from stepwave.core.building.step import Defaults, Draft, Ties, build_step, untied
+from stepwave.core.building.step import Defaults, Draft, Models, Ties, untied
 from stepwave.core.building.workflow import check_name, metadata_of, read_defaults, read_workflow
 from stepwave.core.diagnostics import Diagnostic, Place, has_errors, in_order
 from stepwave.core.language.scope import Files, Values
@@ -192,13 +192,16 @@ def _with_steps(r: Reading, parts: list[Part], workflow: Workflow, defaults: Def
     sections = expanded([section_of(part, own) for part, own in zip(all_parts, held, strict=True)])
     graph = connect(r, sections)
     drafts = [draft for section in sections for draft in section.drafts]
-    pools = _pools(all_parts, sections, graph, workflow.pools)
+    shared = set(workflow.host_pools)
+    pools = _pools(all_parts, sections, graph, workflow.pools, shared)
     steps = [*_made(drafts, graph.ties, pools)]
     for part, own in zip(all_parts, held, strict=True):
         steps += _tests(part, own, graph.needs)
     if any(step.stage is not Stage.MAIN for step in steps):
         steps.sort(key=lambda step: STAGES.index(step.stage))  # within a stage they stay as they are in the file
-    workflow = workflow._replace(steps=tuple(steps), pools=pools, breakers=_breakers(drafts, steps))
+    workflow = workflow._replace(
+        steps=tuple(steps), pools=pools, host_pools=frozenset(shared), breakers=_breakers(drafts, steps)
+    )
     if any(section.phases for section in sections):
         from stepwave.core.building.phases import checkpoints
 
@@ -246,6 +249,7 @@ _file_claims = frozenset(("files.scope", "files.create", "files.modify", "files.
 
 
 def _made(drafts: Iterable[Draft], ties: Map[str, Ties], pools: Map[str, int]) -> Iterator[Step]:
+    models = Models(pools)
     for _, same in groupby(drafts, key=lambda draft: draft.family or draft.id):
         members = list(same)
         tell_ignored(members[0].r, members[0])
@@ -254,7 +258,7 @@ def _made(drafts: Iterable[Draft], ties: Map[str, Ties], pools: Map[str, int]) -
 
             yield from member_steps(members, ties, pools)
         else:
-            yield from (build_step(one.r, one, ties.get(one.id, untied), pools) for one in members)
+            yield from (models.build(one, ties.get(one.id, untied)) for one in members)
 
 
 _many = frozenset(("matrix", "forEach"))
@@ -269,12 +273,14 @@ def _tests(part: Part, defaults: Defaults, taken: Container[str]) -> Iterator[St
             yield from workflow_tests(part.r, part.sheet.found, stage, defaults, scope=part.scope, taken=taken)
 
 
-def _pools(parts: list[Part], sections: list[Section], graph: Graph, pools: Map[str, int]) -> dict[str, int]:
-    """Those that the files declare, and those that groups stand for."""
+def _pools(
+    parts: list[Part], sections: list[Section], graph: Graph, pools: Map[str, int], shared: set[str]
+) -> dict[str, int]:
+    """Those that the files declare, and those that groups stand for. `shared` gets those of the whole machine."""
     named = dict(pools)
     for part in parts:
         if not part.is_whole:
-            _add_pools(part, named)
+            _add_pools(part, named, shared)
     for section in sections:
         for draft in section.drafts:
             for group in (conflict_pool(draft.r, draft.found), draft.defaults.pool):
@@ -290,9 +296,15 @@ def _pools(parts: list[Part], sections: list[Section], graph: Graph, pools: Map[
     return named
 
 
-def _add_pools(part: Part, named: dict[str, int]) -> None:
-    for name, units in (one(part.r, part.sheet.found, "pools", read_pools) or {}).items():
-        if named.setdefault(name, units) != units:
-            message = f"{quoted(name)} has {named[name]} units in another file, and {units} here"
+def _add_pools(part: Part, named: dict[str, int], shared: set[str]) -> None:
+    for name, pool in (one(part.r, part.sheet.found, "pools", read_pools) or {}).items():
+        if pool.is_shared and name not in named:
+            shared.add(name)
+        message = None
+        if named.setdefault(name, pool.units) != pool.units:
+            message = f"{quoted(name)} has {named[name]} units in another file, and {pool.units} here"
+        elif pool.is_shared != (name in shared):
+            message = f"{quoted(name)} has another `scope` in another file"
+        if message is not None:
             help = "a pool is one for all files: give it the same units, or another name"
             part.r.error("conflicting-include", message, part.sheet.found["pools"].span, help)

@@ -1,10 +1,25 @@
 """Reading lists and maps: environments, names, arguments, exit codes, units of resources."""
 
 from collections.abc import Iterable
-from typing import cast
+from typing import NamedTuple, cast
 
-from stepwave.core.building.fields import Given, Reading, Template, count, quoted, scalar_text, text, wrong_type
+from stepwave.core.building.fields import (
+    Found,
+    Given,
+    Reading,
+    Template,
+    choice,
+    count,
+    gather,
+    is_missed,
+    one,
+    quoted,
+    scalar_text,
+    text,
+    wrong_type,
+)
 from stepwave.core.model import Value
+from stepwave.core.reading import keys
 from stepwave.core.reading.document import Mapping, Node, Scalar, Sequence, Span, plain
 from stepwave.core.text import one_line
 
@@ -102,12 +117,45 @@ def exit_codes(r: Reading, given: Given) -> tuple[int, ...] | None:
     return tuple(dict.fromkeys(codes)) if codes else None
 
 
-def pools(r: Reading, given: Given) -> dict[str, int] | None:
-    """Named pools and their units, from 1."""
+class Pool(NamedTuple):
+    """`is_shared`: with all runs on this machine."""
+
+    units: int
+    is_shared: bool = False
+
+
+def pools(r: Reading, given: Given) -> dict[str, Pool] | None:
+    """Named pools and their units, from 1: a number, or a mapping with `limit` and `scope`."""
     if not isinstance(given.node, Mapping):
         wrong_type(r, given, "a mapping from names to numbers")
         return None
-    return {name: units for name, units, _ in _units(r, given, given.node)}
+    found = {name: Pool(units) for name, units, _ in _units(r, given, given.node, spared=Mapping)}
+    for name, node in given.node.entries.items():
+        if isinstance(node, Mapping) and not name.startswith(("_", "x-")):
+            pool = _pool(r, Given(f"{given.key}.{one_line(name, 40)}", node, given.node.keys[name]), node)
+            if pool is not None:
+                found[name] = pool
+    return found
+
+
+_scopes = {"run": False, "host": True}
+
+
+def is_host(r: Reading, given: Given) -> bool | None:
+    """`scope`: whether something is shared by all runs on this machine."""
+    return choice(r, given, _scopes)
+
+
+def _pool(r: Reading, given: Given, mapping: Mapping) -> Pool | None:
+    found: Found = {}
+    gather(r, mapping, keys.pool, found, f"{given.key}.")
+    if "limit" not in found:
+        if is_missed(found, "limit"):
+            r.error("missing-key", f"`{given.key}` needs a `limit`", given.span, "write `{limit: 1, scope: host}`")
+        return None
+    units = one(r, found, "limit", count)
+    is_shared = one(r, found, "scope", is_host)
+    return None if units is None else Pool(units, is_shared=bool(is_shared))
 
 
 def claims(r: Reading, given: Given) -> list[tuple[str, int, Span]] | None:
@@ -118,9 +166,12 @@ def claims(r: Reading, given: Given) -> list[tuple[str, int, Span]] | None:
     return None if names is None else [(name, 1, span) for name, span in names]
 
 
-def _units(r: Reading, given: Given, mapping: Mapping) -> Iterable[tuple[str, int, Span]]:
+def _units(
+    r: Reading, given: Given, mapping: Mapping, spared: type[Node] | None = None
+) -> Iterable[tuple[str, int, Span]]:
+    """`spared`: nodes of this type are not looked at."""
     for name, node in mapping.entries.items():
-        if not name.startswith(("_", "x-")):
+        if not name.startswith(("_", "x-")) and not (spared and isinstance(node, spared)):
             units = count(r, Given(f"{given.key}.{one_line(name, 40)}", node, mapping.keys[name]))
             if units is not None:
                 yield name, units, node.span

@@ -45,6 +45,8 @@ _units = {
     "initialDelayMs": Unit.MILLISECONDS,
     "maxDelayMs": Unit.MILLISECONDS,
     "rateLimitDelay": Unit.MILLISECONDS,
+    "parallel.rateLimitDelay.delay": Unit.MILLISECONDS,
+    "execution.rate_limit_delay.delay": Unit.SECONDS,
 }
 """What a bare number means under these keys. Under any other: milliseconds in camel files, else seconds."""
 

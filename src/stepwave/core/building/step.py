@@ -296,6 +296,34 @@ def build_step(r: Reading, draft: Draft, ties: Ties, pools: Map[str, int]) -> St
     return step if "compensation" not in found else _with_undo(r, draft, step)
 
 
+class Models:
+    """Builds steps that belong to no family. Those that say nothing but what they run and need are as the first such
+    step but for that: most steps of a large file, and to look for all that they might have said takes longer."""
+
+    def __init__(self, pools: Map[str, int]) -> None:
+        self._pools = pools
+        self._models: dict[tuple[int, int, Stage, str, str], Step] = {}
+
+    def build(self, draft: Draft, ties: Ties) -> Step:
+        if draft.kind != "script" or ties.pools or not draft.found.keys() <= _said_by_all:
+            return build_step(draft.r, draft, ties, self._pools)
+        same = id(draft.r), id(draft.defaults), draft.stage, draft.phase, draft.scope
+        model = self._models.get(same)
+        if model is None:
+            step = self._models[same] = build_step(draft.r, draft, ties, self._pools)
+            return step
+        work = _work(draft.r, draft)
+        return model._replace(
+            id=draft.id,
+            place=draft.r.document.place(draft.span),
+            name=draft.id,
+            argv=work.argv,
+            script=work.script,
+            needs=ties.needs,
+        )
+
+
+_said_by_all = frozenset(("id", "run", "command", "args", "needs"))
 _files = frozenset(("inputs", "outputs", "provides", "keepOutputs"))
 
 

@@ -15,6 +15,7 @@ from stepwave.core.building.fields import (
     choice,
     conflict,
     flag,
+    is_missed,
     one,
     quoted,
     scalar_text,
@@ -22,7 +23,7 @@ from stepwave.core.building.fields import (
     width,
     wrong_type,
 )
-from stepwave.core.building.fields_many import Env, environment, pools, template
+from stepwave.core.building.fields_many import Env, environment, is_host, pools, template
 from stepwave.core.building.fields_units import duration
 from stepwave.core.building.retry import breaker_of, own_breaker, retry_of
 from stepwave.core.building.step import MAX_ID, Defaults, once
@@ -60,6 +61,7 @@ def read_workflow(
     scope = r.scope._replace(variables=empty, env={**r.scope.env, **plain}, workflow=about)
     variables = variables_in(scope)
     r.scope = scope._replace(variables=variables)
+    declared = one(r, found, "pools", pools) or {}
     return Workflow(
         id=id,
         place=place,
@@ -74,13 +76,32 @@ def read_workflow(
         private=frozenset(r.private),
         parallel=one(r, found, "parallel", flag) is not False,
         max_concurrency=_width(r, found, family),
-        pools=one(r, found, "pools", pools) or {},
+        pools={name: pool.units for name, pool in declared.items()},
+        host_pools=frozenset(name for name, pool in declared.items() if pool.is_shared),
         scheduling=one(r, found, "scheduling", _scheduling) or Scheduling.EAGER,
         on_failure=_policy(r, found) or FailurePolicy.ABORT,
         rate_limit_s=one(r, found, "rateLimit", duration) or 0.0,
+        rate_limit_host="" if _rate_limits.isdisjoint(found) else _shared_rate_limit(r, found, id),
         adaptive=one(r, found, "adaptive", flag) is True,
         rollback_parallel="saga.order" in found and _is_rolled_back_at_once(r, found),
     )
+
+
+_rate_limits = frozenset(("rateLimit.scope", "rateLimit.name"))
+
+
+def _shared_rate_limit(r: Reading, found: Found, id: str) -> str:
+    """The name of a rate limit of the whole machine, which is that of the workflow where it has none."""
+    given = found.get("rateLimit.scope") or found["rateLimit.name"]
+    is_shared = one(r, found, "rateLimit.scope", is_host)
+    name = one(r, found, "rateLimit.name", text)
+    if is_missed(found, "rateLimit"):
+        message = f"`{given.key.rpartition('.')[0]}` needs a `delay`"
+        r.error("missing-key", message, given.span, "write `{delay: 500ms, scope: host}`")
+    elif name is not None and not is_shared:
+        message = f"`{found['rateLimit.name'].key}` has no effect without `scope: host`"
+        r.warning("ignored-key", message, found["rateLimit.name"].span, "add `scope: host`")
+    return (name or id) if is_shared and one(r, found, "rateLimit", duration) else ""
 
 
 def environment_of(r: Reading, found: Found) -> tuple[dict[str, str], Env]:

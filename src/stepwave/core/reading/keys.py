@@ -293,6 +293,10 @@ include = Keys("an entry of `include`", {"file": "file", "as": "as"})
 
 _width = "= defaultMaxConcurrency default_max_concurrency maxConcurrency max_concurrency max_workers max_parallel"
 
+pool = Keys("a pool", {"limit": "limit", "scope": "scope"})
+
+_rate = {"rateLimit": "= delay", "rateLimit.scope": "= scope", "rateLimit.name": "= name"}
+
 parallel = Keys(
     "`parallel`",
     _leads(
@@ -306,6 +310,7 @@ parallel = Keys(
             "adaptive": "",
         }
     ),
+    inside={"rateLimitDelay": Keys("`rateLimitDelay`", _leads(_rate))},
 )
 
 execution = Keys(
@@ -320,6 +325,7 @@ execution = Keys(
             "failFast": "= fail_fast",
         }
     ),
+    inside={"rate_limit_delay": Keys("`rate_limit_delay`", _leads(_rate))},
 )
 
 defaults = Keys(

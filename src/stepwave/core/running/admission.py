@@ -35,6 +35,9 @@ class Ask(NamedTuple):
     memory_bytes: int = 0  # 0: nobody knows
 
 
+_nothing = Ask((), exclusive=False, wave=None, wave_limit=None)
+
+
 class Ticket(NamedTuple):
     """A place in a line; sorts in starting order."""
 
@@ -53,7 +56,8 @@ class Admission:
     def __init__(self, plan: Plan, capacity: int) -> None:
         self.plan = plan
         self.capacity = capacity
-        self.free = dict(plan.workflow.pools)
+        self.units = plan.workflow.pools
+        self.free = dict(self.units)
         self.running: dict[str, Ask] = {}
         self.launches = 0
         self.budget_bytes: int | None = None
@@ -96,10 +100,11 @@ class Admission:
         self._index[step.id] = len(self._index)
         self._asks[step.id] = self._ask(step, {wave} if step.max_concurrency is not None else set(), wave)
 
-    def add(self, step: Step) -> None:
-        """The step is ready."""
+    def add(self, step: Step, ticket: Ticket | None = None) -> None:
+        """The step is ready. `ticket`: another place than the one that is its due."""
         id = step.id
-        ticket = Ticket(step.priority, -self._urgency_of(step), self._index[id], id, self.launches)
+        if ticket is None:
+            ticket = Ticket(step.priority, -self._urgency_of(step), self._index[id], id, self.launches)
         ask = self._asks[id]
         line = self._lines.setdefault(ask, [])
         if line and ticket < line[0]:
@@ -146,6 +151,30 @@ class Admission:
             n += 1
         return None
 
+    # --- ahead of time --------------------------------------------------------------------------------
+
+    def first(self) -> Ticket | None:
+        """Who is before all others, whatever it asks for; None when nobody waits."""
+        while self._heads and self._heads[0][0].id in self._gone:
+            self._gone.discard(self._heads[0][0].id)
+            self._next_in_line(0)
+        return self._heads[0][0] if self._heads else None
+
+    def promise(self) -> None:
+        """Who is before all others waits no more. It needs nothing but a slot, and gets one by `start_promised`, or
+        comes back by `add`."""
+        self._next_in_line(0)
+        self._waiting -= 1
+
+    def start_promised(self, id: str) -> None:
+        """What was promised has started in a slot that is given back right after this."""
+        self.running[id] = self._asks[id]
+        self.launches += 1
+
+    def wants_nothing(self, id: str) -> bool:
+        """Whether the step needs a slot and nothing else."""
+        return self._asks[id] == _nothing
+
     def _next_in_line(self, n: int) -> None:
         """The n-th head leaves; who stands behind it comes later in the order, never earlier."""
         _, ask = self._heads.pop(n)
@@ -178,7 +207,7 @@ class Admission:
             return "an exclusive step is running"
         for pool, units in ask.units:
             if units > self.free[pool]:
-                return f"pool `{pool}` has {self.free[pool]} of {self.plan.workflow.pools[pool]} units free"
+                return f"pool `{pool}` has {self.free[pool]} of {self.units[pool]} units free"
         if ask.wave is not None:
             mates = [other for other in self.running.values() if other.wave == ask.wave]
             limits = [a.wave_limit for a in (*mates, ask) if a.wave_limit is not None]

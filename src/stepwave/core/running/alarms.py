@@ -13,6 +13,7 @@ class Due(Enum):
     RETRY = "the next attempt may begin"
     MEASURE = "it is time to look how busy the machine is"
     MEMORY = "some steps wait for memory: it is time to look whether there is more"
+    LEASE = "it is time to ask again for what is not the run's own"
     GAP = "the next step may start"
     DEADLINE = "the run has lasted for as long as it may"
 

@@ -7,15 +7,23 @@ Rule 2  Every launch has a turn of its own, so that an alarm which was set for a
 
 from collections import Counter, deque
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from stepwave.core.events import (
+    Begun,
+    Deferred,
     Event,
     Exited,
+    Held,
     Launch,
+    LeaseAwaited,
+    Leased,
     NewStep,
     Order,
     Outcome,
     StepFinished,
+    StepLeftProcesses,
+    StepLogCut,
     StepQueued,
     StepRetrying,
     StepsAdded,
@@ -24,6 +32,7 @@ from stepwave.core.events import (
     StepTested,
     Stop,
 )
+from stepwave.core.job import MOST_LOSSES
 from stepwave.core.model import Stage, Step, StepType
 from stepwave.core.plan import Plan
 from stepwave.core.running.admission import Admission
@@ -32,15 +41,22 @@ from stepwave.core.running.memory import Memory, Prior
 from stepwave.core.running.prepare import CannotPrepare, Preparation
 from stepwave.core.running.track import Phase, Track
 
+if TYPE_CHECKING:
+    from stepwave.core.running.leases import LeasedAdmission
+
 
 class Books:
     """`events` and `orders` wait to be fetched. `settled` holds the steps whose end nobody has looked at yet."""
 
-    def __init__(self, plan: Plan, preparation: Preparation, memory: Memory | None = None) -> None:
+    def __init__(
+        self, plan: Plan, preparation: Preparation, memory: Memory | None = None, *, jobserver: bool = False
+    ) -> None:
         self.plan = plan
         self.memory = memory
         self.preparation = preparation
-        self.admission = Admission(plan, plan.max_concurrency)
+        leases = jobserver or plan.workflow.host_pools or plan.workflow.rate_limit_host
+        self.leases = self._leased_admission(jobserver=jobserver) if leases else None
+        self.admission = self.leases or Admission(plan, plan.max_concurrency)
         self.alarms = Alarms()
         self.tracks = {
             id: Track(step, plan.wave_of[id], preparation.is_self_deciding(step)) for id, step in plan.steps.items()
@@ -59,6 +75,32 @@ class Books:
         events, orders = self.events, self.orders
         self.events, self.orders = [], []
         return events, orders
+
+    # --- what is not the run's own --------------------------------------------------------------------
+
+    def _leased_admission(self, *, jobserver: bool) -> "LeasedAdmission":
+        from stepwave.core.running.leases import LeasedAdmission
+
+        return LeasedAdmission(self.plan, self.plan.max_concurrency, self._order, jobserver=jobserver)
+
+    def _order(self, order: Order) -> None:
+        self.orders.append(order)
+
+    def answered(self, answer: Leased | Deferred) -> None:
+        """What was said to a `Lease`."""
+        assert self.leases is not None, "nobody else orders one"
+        if isinstance(answer, Leased):
+            self.leases.leased(answer.step)
+            return
+        if self.leases.deferred(answer):
+            self.events.append(LeaseAwaited(answer.step, answer.lacks))
+        if answer.retry_s is not None:
+            turn = self.tracks[answer.step].turn
+            self.alarms.set(self.now + answer.retry_s, Due.LEASE, answer.step, turn)
+
+    def ask_again(self, id: str) -> None:
+        if self.leases is not None:
+            self.leases.ask_again(id)
 
     # --- a step's life ------------------------------------------------------------------------------
 
@@ -127,14 +169,26 @@ class Books:
 
     def launch(self, track: Track, launch: Launch, timeout_s: float | None) -> None:
         """A command of the step, or one of its tests, is ordered to start."""
+        self.orders.append(launch)
+        self.launched(track, launch, timeout_s)
+
+    def launched(self, track: Track, launch: Launch, timeout_s: float | None) -> None:
+        """It starts at this moment, by an order that was given now or earlier."""
         track.turn += 1
         track.turned_at = self.now
         track.log, track.limit_s = launch.log, timeout_s
-        self.orders.append(launch)
         if self.memory is not None and track.part == 0:
             self.memory.starts(track.step, launch)
         if timeout_s:
             self.alarms.set(self.now + timeout_s, Due.TIMEOUT, track.step.id, track.turn)
+
+    def held(self, signal: Held | Begun) -> None:
+        """What was launched has to wait where it was placed, or no longer: meanwhile it uses none of its time."""
+        track = self.tracks[signal.step]
+        if track.attempts == signal.attempt and track.phase is Phase.RUNNING and track.limit_s:
+            track.turn += 1
+            if isinstance(signal, Begun):
+                self.alarms.set(self.now + track.limit_s, Due.TIMEOUT, track.step.id, track.turn)
 
     def learn_for_tests(self, track: Track) -> None:
         """The tests of a step may ask what its command has just brought; the step itself has not ended."""
@@ -167,6 +221,23 @@ class Books:
         track.move(Phase.RETRYING)
         track.last = None
         self.alarms.set(self.now + delay_s, Due.RETRY, track.step.id, track.turn)
+
+    def tell_remains(self, end: Exited) -> None:
+        """What an attempt has left behind, and what is not kept of what it printed."""
+        if end.left:
+            self.events.append(StepLeftProcesses(end.step, end.attempt, end.left))
+        if end.dropped_bytes:
+            self.events.append(StepLogCut(end.step, end.attempt, end.dropped_bytes))
+
+    def try_lost_again(self, track: Track, end: Exited, *, halting: bool) -> bool:
+        """Whether an attempt that was lost with its worker is followed by another, beside the step's own retries."""
+        if end.stopped or halting or track.losses >= MOST_LOSSES:
+            return False
+        track.losses += 1
+        track.last = end
+        self.admission.give_back(end.step)
+        self.retry_later(track, 0.0, end.problem or "its worker was lost")
+        return True
 
     def stop(self, track: Track, outcome: Outcome, reason: str) -> None:
         """Ask the running step to end; its outcome will be this, unless it has ended by itself before that."""

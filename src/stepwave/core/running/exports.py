@@ -9,6 +9,8 @@ from stepwave.core.model import Value
 
 ENV_VALUE_LIMIT = 32 * 1024  # characters; Linux refuses a single string of 128 KiB, and all of them beyond 2 MiB
 _truncated = "… (truncated)"
+_no_letter = re.compile("[^A-Za-z0-9]")
+_no_file_name = re.compile("[^A-Za-z0-9_.-]")
 _exported = ("stdout", "stderr", "exitCode", "executionTime", "result")
 
 
@@ -31,7 +33,7 @@ def _refuse(constant: str) -> Value:
 
 def env_name(name: str) -> str:
     """`build-app.v2` as part of the name of an environment variable: `BUILD_APP_V2`."""
-    return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+    return _no_letter.sub("_", name).upper()
 
 
 def variables_as_env(variables: Mapping[str, Value]) -> dict[str, str | None]:
@@ -62,7 +64,7 @@ def log_name(index: int, id: str, attempt: int, test: int = 0) -> str:
 
     The number keeps ids apart that differ only in case; an id that is no file name is cut and cleaned.
     """
-    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", id)[:80]
+    safe = _no_file_name.sub("_", id)[:80]
     again = f".{attempt}" if attempt > 1 else ""
     part = f".test-{test}" if test else ""
     return f"logs/{index + 1:05d}-{safe}{again}{part}.log"

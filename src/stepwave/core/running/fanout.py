@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from stepwave.core.building.labels import item_labels
+from stepwave.core.events import Outcome
 from stepwave.core.model import Step, StepType, Value
+from stepwave.core.running.track import Track
+from stepwave.core.text import plural
 
 
 def parts(step: Step, items: Sequence[Value]) -> tuple[Step, ...]:
@@ -12,6 +15,17 @@ def parts(step: Step, items: Sequence[Value]) -> tuple[Step, ...]:
         _part(step, f"{step.id}[{label}]", {"item": item, "index": index})
         for index, (label, item) in enumerate(zip(item_labels(items), items, strict=True))
     )
+
+
+def gathered(parts: Sequence[Track]) -> tuple[Outcome, str | None]:
+    """How the step has ended whose parts these are, all of which have: as well as the worst of them; and why it has not
+    passed."""
+    bad = [part.step.id for part in parts if part.outcome is not Outcome.COMPLETED]
+    if all(part.passes for part in parts):
+        return Outcome.COMPLETED, None
+    failed = any(part.outcome in (Outcome.FAILED, Outcome.TIMEOUT) and not part.passes for part in parts)
+    outcome = Outcome.FAILED if failed else Outcome.CANCELLED
+    return outcome, f"{len(bad)} of its {plural(len(parts), 'part')} did not complete"
 
 
 def _part(step: Step, id: str, bindings: dict[str, Value]) -> Step:

@@ -12,7 +12,7 @@ from stepwave.core.building.commands import SH
 from stepwave.core.events import Exited, Launch, StepDecided, StepFinished
 from stepwave.core.language.scope import ExpressionError, Files, Unresolved, Values, has_reference
 from stepwave.core.language.step_texts import is_plain, paths_of, texts, unescaped
-from stepwave.core.model import Dialect, Stdin, Step, Value, nothing
+from stepwave.core.model import Dialect, Stage, Stdin, Step, Value, nothing
 from stepwave.core.plan import Plan
 from stepwave.core.running.exports import shortened, variables_as_env
 from stepwave.core.running.facts import Facts
@@ -135,6 +135,8 @@ class Preparation:
 
     def _withheld(self, step: Step) -> Env:
         """What the environment of the caller has of those that it does not get is taken away."""
+        if not self._workflow.secrets:
+            return {}
         others = (secret for secret in self._workflow.secrets if secret.name not in step.secrets)
         return {name: None for secret in others for name in (secret.name, secret.env) if name}
 
@@ -233,6 +235,16 @@ class Preparation:
             log=self._facts.log_of(step, attempt, test),
         )
 
+    def patterns(self, step: Step) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+        """What it reads, None where it does not say, and what it makes, as absolute patterns.
+
+        Raises CannotPrepare when a reference leads nowhere, or to a step that has not run.
+        """
+        try:
+            return self._patterns(step)
+        except (ExpressionError, Unresolved) as problem:
+            raise CannotPrepare(_sentence(problem)) from None
+
     def preview(self, step: Step) -> tuple[tuple[str, ...], str, Env]:
         """Words, folder and declared environment of the first attempt; as they stand in the file where they hang on a
         step that has not run."""
@@ -267,6 +279,8 @@ class Preparation:
             keep_output=self._apart or self._facts.keeps_output(step),
             keep_tail=wants_tail(step),
             idle_s=step.idle_s,
+            after=step.needs if step.stage is Stage.MAIN else None,
+            pools=step.resources,
         )
         if step.inputs is not None or step.outputs:
             launch = self._with_files(step, launch)
@@ -276,15 +290,18 @@ class Preparation:
 
     def _with_files(self, step: Step, launch: Launch) -> Launch:
         """With the patterns of what it reads and makes."""
+        inputs, outputs = self._patterns(step)
+        # What is recorded of its files is to be true before it touches them.
+        return launch._replace(inputs=inputs, outputs=outputs, after=None)
+
+    def _patterns(self, step: Step) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
         inputs, outputs = step.inputs, step.outputs
         if step.id not in self._plain:
             values = self._values(step)
             inputs = inputs and tuple(self._fill(step, text, values) for text in inputs)
             outputs = tuple(self._fill(step, text, values) for text in outputs)
-        return launch._replace(
-            inputs=None if inputs is None else tuple(self._absolute(step, text) for text in inputs),
-            outputs=tuple(self._absolute(step, text) for text in outputs),
-        )
+        absolute = None if inputs is None else tuple(self._absolute(step, text) for text in inputs)
+        return absolute, tuple(self._absolute(step, text) for text in outputs)
 
     def _filled(self, step: Step) -> tuple[tuple[str, ...], str, Stdin | None, Env]:
         """Words, folder, input and declared environment with every reference replaced."""

@@ -22,25 +22,30 @@ from stepwave.core.events import (
     BY_CONDITION,
     NO_EXECUTOR,
     NOT_SELECTED,
+    Begun,
+    Deferred,
     Event,
     Exited,
+    Held,
     Interrupted,
+    Leased,
     Measured,
     Order,
     Outcome,
     Resumed,
+    Returned,
     RunFinished,
     RunStarted,
     Signal,
     Silent,
     StageStarted,
     StepDecided,
-    StepLeftProcesses,
-    StepLogCut,
 )
 from stepwave.core.model import CLEAN_UP, FailurePolicy, Scheduling, Stage, StepType
 from stepwave.core.plan import Plan
-from stepwave.core.running.alarms import Alarm, Due
+from stepwave.core.running.ahead import Ahead, may_go_ahead
+from stepwave.core.running.alarms import Due
+from stepwave.core.running.bell import Bell
 from stepwave.core.running.books import Books, stages_up_to
 from stepwave.core.running.breaker import Breakers
 from stepwave.core.running.gates import Gates
@@ -53,7 +58,7 @@ from stepwave.core.running.stopping import PREVIOUS_FAILURE, Stopping
 from stepwave.core.running.track import Phase, Track
 from stepwave.core.running.verdict import Verdict
 from stepwave.core.running.why import why
-from stepwave.core.text import duration, plural
+from stepwave.core.text import duration
 
 
 class Schedule:
@@ -61,7 +66,8 @@ class Schedule:
 
     With `skip_agents` a step whose agent nothing here can carry out is skipped, and has not failed. `cpus` are those
     of this machine, for an adaptive width. `memory` knows the successes of earlier runs. `measured` is what the machine
-    has before the run; without it no step waits for memory, and with it every `Measure` must be answered.
+    has before the run; without it no step waits for memory, and with it every `Measure` must be answered. With
+    `jobserver` steps take tokens of make; every `Lease` must be answered then, or where there are pools of the machine.
     """
 
     def __init__(
@@ -75,10 +81,12 @@ class Schedule:
         cpus: int = 1,
         memory: Memory | None = None,
         measured: Measured | None = None,
+        jobserver: bool = False,
+        ahead: bool = False,
     ) -> None:
         self.plan = plan
         self.done = False
-        self._books = Books(plan, preparation, memory)
+        self._books = Books(plan, preparation, memory, jobserver=jobserver)
         self._tracks: Mapping[str, Track] = self._books.tracks
         self._preparation = preparation
         self._workflow = plan.workflow
@@ -86,7 +94,10 @@ class Schedule:
         self._skip_agents = skip_agents
         self._verdict = Verdict(strict=strict)
         self._stopping = Stopping(self._books, plan.workflow, self._verdict)
+        free = ahead and measured is None and not jobserver and may_go_ahead(plan)
+        self._ahead = Ahead(self._books, self._stopping) if free else None
         self._pace = Pace(self._books, plan.workflow, cpus, measured)
+        self._bell = Bell(self._books, self._stopping, self._pace)
         self._breakers = Breakers(plan.workflow.breakers)
         self._gates = Gates(plan, deselected)
         self._stage = Stage.CHECK
@@ -125,13 +136,27 @@ class Schedule:
         self._books.now = now - self._paused_s
         if isinstance(signal, Exited):
             self._exited(signal)
+            if self._ahead is not None:
+                self._ahead.ended(signal)
         elif isinstance(signal, Silent):
             self._silent(signal)
+        elif isinstance(signal, Held | Begun):
+            self._books.held(signal)
         elif isinstance(signal, Measured):
             self._pace.adapt(signal)
         elif isinstance(signal, Interrupted):
             self._stopping.interrupted(signal.number, self._stage)
+        elif isinstance(signal, Leased | Deferred):
+            self._books.answered(signal)
+        elif isinstance(signal, Returned) and self._ahead is not None:
+            self._ahead.returned(signal)
         return self._go_on()
+
+    def look_ahead(self) -> list[Order]:
+        """All signals of a turn have been handled: what can be decided before anybody needs it."""
+        if self._ahead is not None and not self.done:
+            self._ahead.look()
+        return self._books.fetch()[1]
 
     @property
     def next_alarm(self) -> float | None:
@@ -150,7 +175,7 @@ class Schedule:
 
     def _go_on(self) -> tuple[list[Event], list[Order]]:
         books = self._books
-        self._ring()
+        self._bell.ring(self._stage)
         self._settle()
         while books.stage_left[self._stage] == 0 and self._stage is not Stage.FINALLY:
             self._next_stage()
@@ -281,6 +306,8 @@ class Schedule:
         books.last_start = books.now
         books.tell_started(track, launch, declared)
         books.launch(track, launch, step.timeout_s)
+        if self._ahead is not None:
+            self._ahead.started(track)
 
     def _run_inside(self, track: Track) -> None:
         """A step without a process of its own."""
@@ -329,23 +356,19 @@ class Schedule:
             self._admit(part)
 
     def _gather(self, whole: Track) -> None:
-        """Once all its parts have ended, so has the step: as well as the worst of them."""
-        parts = whole.parts
-        bad = [part.step.id for part in parts if part.outcome is not Outcome.COMPLETED]
-        passes = all(part.passes for part in parts)
-        failed = any(part.outcome in (Outcome.FAILED, Outcome.TIMEOUT) and not part.passes for part in parts)
-        outcome = Outcome.COMPLETED if passes else Outcome.FAILED if failed else Outcome.CANCELLED
-        reason = None if passes else f"{len(bad)} of its {plural(len(parts), 'part')} did not complete"
-        self._books.finish(whole, outcome, reason, passes=passes)
+        """Once all its parts have ended, so has the step."""
+        from stepwave.core.running.fanout import gathered
+
+        outcome, reason = gathered(whole.parts)
+        self._books.finish(whole, outcome, reason, passes=reason is None)
 
     def _exited(self, end: Exited) -> None:
         track = self._tracks[end.step]
         if track.attempts != end.attempt or track.phase not in (Phase.RUNNING, Phase.STOPPING):
             return  # an answer to an attempt that was given up
-        if end.left:
-            self._books.events.append(StepLeftProcesses(end.step, end.attempt, end.left))
-        if end.dropped_bytes:
-            self._books.events.append(StepLogCut(end.step, end.attempt, end.dropped_bytes))
+        self._books.tell_remains(end)
+        if end.lost and self._books.try_lost_again(track, end, halting=self._stopping.halting):
+            return
         if end.stopped and track.cause:
             outcome, reason = track.cause
         else:
@@ -394,7 +417,7 @@ class Schedule:
         """A failed attempt: another one if there is one left, else the failure and what it means for the rest."""
         step = track.step
         opens = bool(step.breaker) and track.attempts > 0 and self._breakers.failed(step.breaker)
-        if again and track.attempts < step.retry.attempts and self._may_go_on(track, outcome, reason):
+        if again and track.attempts - track.losses < step.retry.attempts and self._may_go_on(track, outcome, reason):
             self._books.retry_later(track, retry_delay(step.retry, track.attempts, step.id), reason)
             return
         tolerated = step.continue_on_error
@@ -461,31 +484,3 @@ class Schedule:
         before = stages_up_to(Stage.ACCEPT)
         wave = max((track.wave for track in self._tracks.values() if track.step.stage in before), default=-1) + 1
         self._books.add(steps, wave, [step.id for step in reversed(completed)])
-
-    # --- time ---------------------------------------------------------------------------------------
-
-    def _ring(self) -> None:
-        alarms, now = self._books.alarms, self._books.now
-        while (alarm := alarms.first) and alarm.at <= now:
-            alarms.drop()
-            if alarm.due is Due.DEADLINE:
-                self._stopping.out_of_time(self._stage)
-            elif alarm.due is Due.GAP:
-                self._pace.gap_is_over()
-            elif alarm.due in (Due.MEASURE, Due.MEMORY):
-                self._pace.measure(alarm.due)
-            else:
-                self._fall_due(alarm, self._tracks[alarm.step])
-        # One whose step has ended is dropped early, so that the run does not wake up for nothing.
-        while (alarm := alarms.first) and alarm.step and self._tracks[alarm.step].phase is Phase.DONE:
-            alarms.drop()
-
-    def _fall_due(self, alarm: Alarm, track: Track) -> None:
-        if track.turn != alarm.turn:
-            return
-        if alarm.due is Due.TIMEOUT and track.phase is Phase.RUNNING:
-            self._books.stop(track, Outcome.TIMEOUT, f"timed out after {duration(track.limit_s or 0.0)}")
-        elif alarm.due is Due.FORCE and track.phase is Phase.STOPPING:
-            self._books.force(track)
-        elif alarm.due is Due.RETRY and track.phase is Phase.RETRYING:
-            self._books.make_ready(track)

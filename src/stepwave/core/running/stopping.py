@@ -22,11 +22,13 @@ _waiting = (Phase.PENDING, Phase.READY)
 
 
 class Stopping:
-    """`aborting`: nothing starts but what asks for it. `halting`: no attempt is followed by another one."""
+    """`aborting`: nothing starts but what asks for it. `halting`: no attempt is followed by another one. `cause`: how
+    what runs ends now, and why, where the whole run was asked to."""
 
     def __init__(self, books: Books, workflow: Workflow, verdict: Verdict) -> None:
         self.aborting = False
         self.halting = False
+        self.cause: tuple[Outcome, str] | None = None
         self._interrupts = 0
         self._books = books
         self._workflow = workflow
@@ -35,6 +37,7 @@ class Stopping:
     def relent(self) -> None:
         """Cleaning up begins: from here on it is a run of its own."""
         self.aborting = self.halting = False
+        self.cause = None
         self._interrupts = 0
 
     def abort(self, failed: Track) -> None:
@@ -112,7 +115,12 @@ class Stopping:
         self._say(reason)
         self._cancel(stage, Outcome.TIMEOUT, reason)
 
+    @property
+    def is_forced(self) -> bool:
+        return self._interrupts > 1
+
     def _cancel(self, stage: Stage, running: Outcome, reason: str) -> None:
+        self.cause = running, reason
         for track in self._up_to(stage if stage in CLEAN_UP else Stage.ACCEPT):
             if track.phase is Phase.RUNNING:
                 self._books.stop(track, running, reason)

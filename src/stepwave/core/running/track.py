@@ -10,8 +10,11 @@ from stepwave.core.model import Step
 class Phase(Enum):
     """Where a step is. How it ended is its `Outcome`."""
 
+    __hash__ = object.__hash__  # that of Enum is written in Python, and asked for eight times a step
+
     PENDING = "pending"
     READY = "queued"
+    PROMISED = "next in a slot"
     RUNNING = "running"
     STOPPING = "stopping"
     RETRYING = "retrying"
@@ -21,7 +24,8 @@ class Phase(Enum):
 
 moves = {
     Phase.PENDING: {Phase.READY, Phase.DONE},
-    Phase.READY: {Phase.RUNNING, Phase.DONE},
+    Phase.READY: {Phase.PROMISED, Phase.RUNNING, Phase.DONE},
+    Phase.PROMISED: {Phase.READY, Phase.RUNNING},
     Phase.RUNNING: {Phase.STOPPING, Phase.RETRYING, Phase.GATHERING, Phase.DONE},
     Phase.STOPPING: {Phase.RETRYING, Phase.DONE},
     Phase.RETRYING: {Phase.READY, Phase.DONE},
@@ -35,8 +39,8 @@ class Track:
 
     __slots__ = (
         "added", "attempts", "bad_needs", "cause", "cut", "cut_needs", "errors", "failed_tests", "last", "limit_s",
-        "log", "outcome", "part", "parts", "parts_left", "passes", "phase", "queued_at", "queued_s", "self_deciding",
-        "started_at", "step", "touched", "turn", "turned_at", "waiting", "wave", "whole",
+        "log", "losses", "outcome", "part", "parts", "parts_left", "passes", "phase", "queued_at", "queued_s",
+        "self_deciding", "started_at", "step", "touched", "turn", "turned_at", "waiting", "wave", "whole",
     )  # fmt: skip
 
     def __init__(self, step: Step, wave: int, self_deciding: bool, *, added: bool = False) -> None:
@@ -51,6 +55,7 @@ class Track:
         self.cut_needs = 0  # needs that are cut
         self.cut = False  # skipped, because it lies on a branch that was not taken
         self.attempts = 0
+        self.losses = 0  # attempts that were lost with the worker that carried them out
         self.turn = 0  # counts launches: those of attempts, and of the tests after them
         self.part = 0  # of the attempt: 0 is its command, n its nth test
         self.failed_tests: list[str] = []

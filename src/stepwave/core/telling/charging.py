@@ -146,6 +146,13 @@ class Charging:
         self._short.add(id)
         self._changed = True
 
+    def keep(self, pool: str, units: int) -> None:
+        """Somebody waits for units that are not the run's own: what it asks for is its own share already, and it waits
+        for nothing here. Negative units: it waits no more."""
+        if pool in self._free:
+            self._free[pool] -= units
+            self._changed = True
+
     def join(self, id: str, ask: Ask) -> None:
         """The step is ready, and waits from now on."""
         own = self._own.setdefault(ask, Reasons())

@@ -313,4 +313,5 @@ def _metadata(plan: Plan) -> Mapping[str, object]:
         "waves": len(plan.waves),
         "maxConcurrency": plan.max_concurrency,
         "resources": dict(flow.pools),
+        **({"hostResources": sorted(flow.host_pools)} if flow.host_pools else {}),
     }

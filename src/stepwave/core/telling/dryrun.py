@@ -44,9 +44,14 @@ def _of_all(plan: Plan) -> Iterator[str]:
     if workflow.min_free_bytes is not None:
         yield f"{size_of(workflow.min_free_bytes)} of memory left free"
     if workflow.rate_limit_s:
-        yield f"{duration(workflow.rate_limit_s)} between starts"
+        host = workflow.rate_limit_host
+        shared = f" of all runs on this machine with the rate limit {one_line(host)}" if host else ""
+        yield f"{duration(workflow.rate_limit_s)} between starts{shared}"
     if workflow.pools:
         yield "pools " + ", ".join(f"{one_line(name)}={units}" for name, units in workflow.pools.items())
+    if workflow.host_pools:
+        names = ", ".join(one_line(name) for name in workflow.pools if name in workflow.host_pools)
+        yield f"shared by all runs on this machine: {names}"
 
 
 def _step(plan: Plan, step: Step, preparation: Preparation) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from stepwave.core.events import (
     BreakerOpened,
     Event,
+    LeaseAwaited,
     MemoryShort,
     RunFinished,
     RunStarted,
@@ -25,7 +26,7 @@ from stepwave.core.events import (
 )
 from stepwave.core.telling.endings import decision_words, ending
 from stepwave.core.telling.style import make_style
-from stepwave.core.telling.wording import STAGE_NAMES, memory_words
+from stepwave.core.telling.wording import STAGE_NAMES, lease_words, memory_words
 from stepwave.core.text import duration, plural, size_of
 
 _style = make_style(color=False, unicode=True)
@@ -86,6 +87,7 @@ _of_step: Mapping[type, Callable[[Any], str]] = {
     StepLeftProcesses: _step_left,
     StepLogCut: _step_cut,
     MemoryShort: memory_words,
+    LeaseAwaited: lease_words,
     StepTested: _step_tested,
     StepDecided: lambda event: f"is {decision_words(event, _style)}",
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from stepwave.core.events import (
+    LeaseAwaited,
     MemoryShort,
     NewStep,
     Outcome,
@@ -126,7 +127,7 @@ class Progress:
         self.gathering: dict[str, Gathering] = {}
         self.stage = Stage.MAIN
         self.narrowed = ""
-        self.short: dict[str, MemoryShort] = {}
+        self.short: dict[str, MemoryShort | LeaseAwaited] = {}
         self.retrying: dict[str, tuple[float, StepRetrying]] = {}
         self.held: dict[str, int] = {}
         self.waves = [Wave(len(wave)) for wave in plan.waves]
@@ -176,7 +177,7 @@ class Progress:
                 self.pools = event.pools
             case RunStopping():
                 self.stopping = event.reason
-            case MemoryShort() if not event.starts:
+            case MemoryShort(starts=False) | LeaseAwaited():
                 self.short[event.step] = event
             case StageStarted() | StepsAdded() | WidthChanged():
                 self._change(event)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from stepwave.core.events import BY_BRANCH, BY_CONDITION, NO_EXECUTOR, NOT_SELECTED, Outcome
-from stepwave.core.model import Stage
+from stepwave.core.model import JOBSERVER, Stage
 from stepwave.core.telling.because import Because, Charge
 from stepwave.core.telling.story import ALONE, MEMORY, RATE, WAVE, Cause, StepStory, Story
 from stepwave.core.telling.style import Style
@@ -192,11 +192,15 @@ class Telling:
         return f"{'the last to end' if ended.issuperset(needs) else 'one'} of the {len(needs)} that it needs"
 
     def _units(self, pool: str) -> str:
+        if pool == JOBSERVER and pool not in dict(self._step.drawn.resources):
+            return "a slot of the job server"
         asked = dict(self._step.drawn.resources).get(pool, 0)
         has = [f", which has {one.limit}" for one in self._story.pools if one.name == pool]
         return f"{plural(asked, 'unit')} of pool {self._word(pool)}{''.join(has)}"
 
     def _holders(self, charge: Charge) -> str:
+        if charge.cause is Cause.POOL and not charge.holders and charge.name in self._story.awaited - {JOBSERVER}:
+            return "; held by other runs on this machine"
         if not charge.holders or charge.name == RATE or (charge.cause is Cause.LIMIT and not charge.name):
             return ""
         told = ", ".join(f"{self._word(id)} ({duration(seconds)})" for id, seconds in charge.holders)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from stepwave.core.events import (
     Event,
+    LeaseAwaited,
     MemoryShort,
     NewStep,
     Outcome,
@@ -29,11 +30,12 @@ from stepwave.core.events import (
     StepTested,
     WidthChanged,
 )
-from stepwave.core.model import STAGES, Stage, StepType
+from stepwave.core.model import RATE_LIMIT, STAGES, Stage, StepType
 from stepwave.core.telling.charging import Charging
 from stepwave.core.telling.critical import critical_path
 from stepwave.core.telling.levels import Levels
 from stepwave.core.telling.story import (
+    RATE,
     Attempt,
     Cause,
     Drawn,
@@ -80,6 +82,7 @@ class _Retelling:
     def __init__(self, sketch: Sketch | None) -> None:
         self._sketch = sketch or Sketch()
         self._sketched = sketch is not None
+        self._awaited: set[str] = set()
         self._tales: dict[str, Tale] = {}
         self._below: dict[str, list[str]] = {}
         self._now = 0.0
@@ -135,6 +138,8 @@ class _Retelling:
         elif isinstance(event, MemoryShort):
             if not event.starts:
                 self._lack_memory(tale)
+        elif isinstance(event, LeaseAwaited):
+            self._await_lease(tale, event.pools)
         elif isinstance(event, StepTested):
             tale.tests[event.test] = event
         elif isinstance(event, StepDecided):
@@ -151,6 +156,23 @@ class _Retelling:
             self._join(tale)
         if tale.waiting:
             self._charging.note_short(tale.step.id)
+
+    def _await_lease(self, tale: Tale, pools: tuple[str, ...]) -> None:
+        """From here on until it starts, or asks for something else, it waits for the first of these."""
+        if not pools or tale.ready_s is None or tale.ended_s is not None or tale.is_running:
+            return
+        pool = pools[0]
+        key = (Cause.LIMIT, RATE) if pool == RATE_LIMIT else (Cause.POOL, pool)
+        if tale.waiting:
+            tale.waiting = False
+            tale.waits += self._charging.leave(tale.step.id, key)
+            # Between being ready and the answer nothing else is to blame.
+            tale.since_s = tale.waits.pop().begin_s if tale.waits and tale.waits[-1][2:] == key else self._now
+        else:
+            self._stop_waiting(tale)
+        self._awaited.update(pools)
+        tale.leasing = key
+        self._charging.keep(pool, dict(tale.step.resources).get(pool, 0))
 
     def _pass_time(self, now: float) -> None:
         """Steps whose delay is over begin to wait for their turn."""
@@ -235,6 +257,11 @@ class _Retelling:
                 tale.waits[-1] = before._replace(end_s=found.pop(0).end_s)
             tale.waits += found
             tale.since_s = self._now
+        elif tale.leasing is not None:
+            cause, pool = tale.leasing
+            tale.leasing = None
+            tale.wait(self._now, cause, pool)
+            self._charging.keep(pool, -dict(tale.step.resources).get(pool, 0))
         elif tale.due_s is not None:
             self._end_delay(tale, self._now)
         elif not tale.attempts:
@@ -352,6 +379,7 @@ class _Retelling:
             sketched=self._sketched,
             rate_limit_s=self._sketch.rate_limit_s,
             by_waves=self._sketch.by_waves,
+            awaited=frozenset(self._awaited),
         )
 
     def _in_order(self) -> Iterable[str]:

@@ -12,7 +12,7 @@ class Tale:
     """What is known of one step so far."""
 
     __slots__ = (
-        "ask", "attempts", "created_s", "decision", "due_s", "end", "ended_s", "left", "order", "ready_s",
+        "ask", "attempts", "created_s", "decision", "due_s", "end", "ended_s", "leasing", "left", "order", "ready_s",
         "since_s", "step", "stopping", "tests", "undone", "waiting", "waits",
     )  # fmt: skip
 
@@ -27,6 +27,7 @@ class Tale:
         self.attempts: list[Attempt] = []
         self.waits: list[Wait] = []
         self.waiting = False  # it is ready
+        self.leasing: tuple[Cause, str] | None = None  # what it waits for that is not the run's own
         self.due_s: float | None = None  # when its next attempt is due
         self.since_s = created_s  # up to here its time is accounted for
         self.tests: dict[str, StepTested] = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stepwave.core.events import BY_BRANCH, NO_EXECUTOR, MemoryShort, StepTested
+from stepwave.core.events import BY_BRANCH, NO_EXECUTOR, LeaseAwaited, MemoryShort, StepTested
 from stepwave.core.model import Rule, Stage, Value
 from stepwave.core.text import one_line, size_of
 
@@ -49,6 +49,13 @@ def memory_words(event: MemoryShort) -> str:
     """`Waits for memory: it needs 2 GB, and 1.5 GB are left`."""
     figures = memory_figures(event.needed_bytes, event.left_bytes)
     return f"Starts alone, short of memory: {figures}" if event.starts else f"Waits for memory: {figures}"
+
+
+def lease_words(event: LeaseAwaited) -> str:
+    """``Waits: other runs on this machine hold `gpu` ``."""
+    from stepwave.core.running.leases import lacking  # a run that shares nothing does without
+
+    return f"Waits: {lacking(event.pools)}"
 
 
 def memory_figures(needed_bytes: int, left_bytes: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from stepwave.core.events import (
     BreakerOpened,
     Event,
+    LeaseAwaited,
     MemoryShort,
     NewStep,
     RunFinished,
@@ -133,6 +134,7 @@ _makers: dict[str, Callable[..., Event]] = {
     "StageStarted": lambda stage, steps: StageStarted(Stage(stage), tuple(steps)),
     "WidthChanged": WidthChanged,
     "MemoryShort": MemoryShort,
+    "LeaseAwaited": lambda step, pools: LeaseAwaited(step, tuple(pools)),
     "BreakerOpened": BreakerOpened,
     "RunStopping": RunStopping,
     "RunFinished": lambda status, *rest: RunFinished(Status(status), *rest),

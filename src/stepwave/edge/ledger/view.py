@@ -5,8 +5,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stepwave.core.events import StepDecided, Usage, stdout_log
-from stepwave.core.telling.wording import memory_figures
+from stepwave.core.events import LeaseAwaited, StepDecided, Usage, stdout_log
+from stepwave.core.telling.wording import lease_words, memory_figures
 from stepwave.edge.ledger.connect import Ledger
 from stepwave.edge.ledger.lock import is_held
 from stepwave.edge.ledger.reader import Done, Run, Told, done, places, run_of, told
@@ -158,6 +158,9 @@ class _Fold:
                 self.below.setdefault(after, []).append(id)
         elif event.kind == "MemoryShort" and fields[0] in self.steps:
             self._note_short(*fields[:4])
+        elif event.kind == "LeaseAwaited" and fields[0] in self.steps:
+            words = lease_words(LeaseAwaited(fields[0], tuple(fields[1])))
+            self.steps[fields[0]] = self.steps[fields[0]]._replace(state=State.QUEUED, reason=f"w{words[1:]}")
         elif event.kind in _changes and fields[0] in self.steps:
             state = _changes[event.kind]
             self._move(fields[0], event, state)

@@ -10,7 +10,7 @@ import signal
 import time
 
 from stepwave.edge.local.logfile import LogFile
-from stepwave.edge.local.messages import receive, send
+from stepwave.edge.local.messages import nameless_file, receive, send
 from stepwave.edge.local.sink import Sink
 from stepwave.edge.local.trees import descendants, describe, freeze, kill_below, signal_each
 from stepwave.edge.local.wake import drain
@@ -105,6 +105,7 @@ class Job:
                 return True
             self.watch()
             if self.gone:
+                self.slot.flush()  # it may be only the zygote that is gone
                 return False
             self.report()
             return not self.stuck
@@ -142,6 +143,8 @@ class Job:
         actions = [(os.POSIX_SPAWN_DUP2, self.out.writer, 1), (os.POSIX_SPAWN_DUP2, self.both.writer, 2)]
         if stdin != NULL:
             actions.append((os.POSIX_SPAWN_DUP2, stdin, 0))
+        for fd, number in self.slot.handed:
+            actions.append((os.POSIX_SPAWN_DUP2, fd, number))
         self.pid = os.posix_spawn(
             program,
             argv,
@@ -158,7 +161,7 @@ class Job:
         kind, what = self.stdin
         if kind == "path":
             return os.open(what, os.O_RDONLY | os.O_CLOEXEC)
-        fd = os.memfd_create("stdin") if hasattr(os, "memfd_create") else _nameless_file()
+        fd = nameless_file()
         view = memoryview(what)
         while view:
             view = view[os.write(fd, view) :]
@@ -177,6 +180,8 @@ class Job:
             wait = None if self.deadline is None else max(0.0, self.deadline - time.monotonic()) * 1000
             if self.ear is not None:
                 wait = self.listen(self.ear)
+            if self.slot.queue or self.slot.held:
+                wait = self.slot.look(wait, self.number)
             for fd, _ in poll.poll(wait):
                 if fd in sinks:
                     sinks[fd].move()
@@ -245,6 +250,7 @@ class Job:
         if message is None:
             self.runner_is_gone()
         elif message[0] == "freeze":
+            self.slot.give_back(self.number)
             freeze()
             if self.ear is not None:
                 self.ear.freeze(time.monotonic())
@@ -252,10 +258,21 @@ class Job:
             if self.ear is not None:
                 self.ear.thaw(time.monotonic())
             self.signal_all(signal.SIGCONT)
-        elif message[0] == "stop" and message[1] == self.number:
-            self.reap()
-            if self.status is None or self.stopped:
-                self.stop(message[2])
+        elif message[0] == "follow":
+            self.slot.enqueue(message)
+        elif message[0] == "recall":
+            self.slot.give_back(self.number)
+        elif message[0] == "stop":
+            self.slot.give_back(self.number)
+            self.obey_stop(*message[1:])
+
+    def obey_stop(self, job: int, number: int) -> None:
+        """An exit that has happened beats it, and so does the start of another job."""
+        if job != self.number:
+            return
+        self.reap()
+        if self.status is None or self.stopped:
+            self.stop(number)
 
     def stop(self, number: int) -> None:
         self.stopped = True
@@ -288,11 +305,13 @@ class Job:
 
     def report(self, problem: str | None = None) -> None:
         apart = self.out is not self.both
+        problem = problem or self.both.problem or self.out.problem
+        follows = self.slot.follows(problem is None and self.status == 0 and not self.stopped and not self.left)
         message = (
             self.number,
             self.pid,
             self.status,
-            problem or self.both.problem or self.out.problem,
+            problem,
             self.stopped,
             tuple(self.left),
             self.usage,
@@ -300,20 +319,14 @@ class Job:
             self.both.size + (self.out.size if apart else 0),
             self.out.size if apart else 0,
             self.logs[0].dropped if self.logs else 0,
+            time.monotonic(),
+            follows,
         )
-        self.tell(message if self.ear is None else (*message, self.ear.tail))
+        self.slot.report(message if self.ear is None else (*message, self.ear.tail), self.number, follows=follows)
 
     def tell(self, message: tuple[Any, ...]) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             send(self.slot.channel, message)
-
-
-def _nameless_file() -> int:
-    import tempfile
-
-    fd, path = tempfile.mkstemp(prefix="stepwave-")
-    os.unlink(path)
-    return fd
 
 
 def _start_problem(error: OSError | ValueError, command: str, cwd: str) -> str:

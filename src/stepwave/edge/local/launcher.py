@@ -4,28 +4,63 @@ The other end is `supervisor.py`; what it promises is written there. This end ke
 attempt, and that every launch is answered once, even when the supervisor itself is killed.
 """
 
+import itertools
 import os
 import signal
+import sys
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from stepwave.core.events import Exited, Launch, Order, Signal, Silent, Stop, Usage, stdout_log
+from stepwave.core.events import (
+    Exited,
+    Follow,
+    Launch,
+    Order,
+    Recall,
+    Returned,
+    Signal,
+    Silent,
+    Stop,
+    Usage,
+    stdout_log,
+)
 from stepwave.core.model import Limits
-from stepwave.core.tracing import STATE_VARIABLE, VARIABLE, Trace
-from stepwave.edge.local.messages import receive, receive_alone, send
+from stepwave.core.tracing import Trace, environment
+from stepwave.edge.local.messages import NUMBER, nameless_file, receive_all, send
 from stepwave.edge.local.sink import KEEP
 from stepwave.edge.local.zygote import Zygote
 from stepwave.engine import Inbox
 
+FOLLOWS = 12
+"""The place in a report that says whether the next step of the queue has started."""
+
 
 class Slot:
-    """A supervisor, as seen from here: our end of its socket and what it is busy with."""
+    """A supervisor, as seen from here: our end of its socket, what it is busy with, and what it has in its queue.
 
-    def __init__(self, channel: int) -> None:
+    `number` is that of what runs, `last` of what was sent last. At `place` it writes what it begins by itself.
+    """
+
+    def __init__(self, channel: int, place: int) -> None:
         self.channel = channel
-        self.number = 0
+        self.place = place
+        self.number = self.last = 0
         self.launch: Launch | None = None
+        self.queue: deque[tuple[int, Launch]] = deque()
+
+    def begin(self, number: int, launch: Launch) -> None:
+        self.number, self.launch = number, launch
+
+    def take_back(self, numbers: Iterable[object]) -> Returned:
+        """What has these numbers will not start."""
+        gone = set(numbers)
+        returned = tuple(launch.step for number, launch in self.queue if number in gone)
+        self.queue = deque(queued for queued in self.queue if queued[0] not in gone)
+        self.last = self.queue[-1][0] if self.queue else self.number
+        return Returned(returned)
 
 
 class LocalLauncher:
@@ -52,53 +87,56 @@ class LocalLauncher:
         self._slots: list[Slot] = []  # in the order in which they were made
         self._busy: dict[tuple[str, int], Slot] = {}
         self._zygote = zygote
+        self._begun = nameless_file()
+        self._places = itertools.count()
 
     def obey(self, order: Order) -> None:
         if isinstance(order, Launch):
             self._launch(order)
+        elif isinstance(order, Follow):
+            self._follow(order)
+        elif isinstance(order, Recall):
+            self._recall(order)
         elif isinstance(order, Stop):
             self._stop(order)
 
     def _launch(self, order: Launch) -> None:
         try:
             slot = self._idle.pop() if self._idle else self._new_slot()
-            slot.number += 1
-            send(slot.channel, self._message(slot.number, order))
+            slot.last += 1
+            send(slot.channel, self._message(slot.last, order))
         except OSError as error:
             problem = f"its supervisor could not be reached: {error.strerror}"
             self._inbox.put(Exited(order.step, order.attempt, problem=problem))
             return
-        slot.launch = order
+        slot.begin(slot.last, order)
         self._busy[order.step, order.attempt] = slot
 
+    def _follow(self, order: Follow) -> None:
+        slot = self._busy.get((order.behind, order.attempt))
+        if slot is None:
+            self._inbox.put(Returned(tuple(launch.step for launch in order.launches)))
+            return
+        numbered = list(enumerate(order.launches, slot.last + 1))
+        fields = [self._message(number, launch)[1:] for number, launch in numbered]
+        message = ("follow", slot.last, fields, slot.place)
+        slot.queue += numbered
+        slot.last = numbered[-1][0]
+        with suppress(OSError):  # a supervisor that is gone is noticed by its end of file
+            send(slot.channel, message)
+
+    def _recall(self, order: Recall) -> None:
+        slot = self._busy.get((order.behind, order.attempt))
+        if slot is not None:
+            with suppress(OSError):
+                send(slot.channel, ("recall",))
+
     def _message(self, number: int, order: Launch) -> tuple[object, ...]:
-        stdin: tuple[str, str | bytes] | None = None
-        if order.stdin is not None and order.stdin.path is not None:
-            stdin = ("path", order.stdin.path)
-        elif order.stdin is not None:
-            stdin = ("text", (order.stdin.text or "").encode("utf-8", "surrogateescape"))
-        apart = str(self._folder / stdout_log(order.log)) if order.keep_output else None
-        message = (
-            "run",
-            number,
-            list(order.argv),
-            limit_command(order.limits),
-            order.cwd,
-            self._environment(order),
-            stdin,
-            (f"{self._folder}/{order.log}", apart, order.limits.output_bytes),
-        )
-        listening = _listening(order)
-        return message if listening is None else (*message, listening)
+        return run_message(number, order, str(self._folder), self._environment(order))
 
     def _environment(self, order: Launch) -> dict[str, str | None]:
         """What is laid over that of the caller."""
-        env = {name: value and str(value) for name, value in order.env.items()}  # marshal takes no `Private`
-        if self._trace is not None and VARIABLE not in env:
-            env[VARIABLE] = self._trace.parent_of(order.step, order.attempt)
-            if not self._trace.parent:
-                env.setdefault(STATE_VARIABLE, None)  # of a trace that nobody knows of
-        return env
+        return environment(self._trace, order.step, order.attempt, order.env)
 
     def _stop(self, order: Stop) -> None:
         slot = self._busy.get((order.step, order.attempt))
@@ -133,7 +171,7 @@ class LocalLauncher:
     # --- slots ------------------------------------------------------------------------------------
 
     def _new_slot(self) -> Slot:
-        slot = Slot(self._zygote.new_supervisor())
+        slot = Slot(self._zygote.new_supervisor(self._begun), next(self._places))
         self._slots.append(slot)
         if self._forms:
             send(slot.channel, ("mask", self._forms))
@@ -141,23 +179,55 @@ class LocalLauncher:
         return slot
 
     def _read(self, slot: Slot) -> Iterable[Signal]:
-        # One that may tell of silence does not wait for an answer before it tells of the end.
-        may_tell_more = slot.launch is not None and slot.launch.idle_s
-        message = (receive if may_tell_more else receive_alone)(slot.channel)
-        if may_tell_more and slot.launch is not None and message == (slot.number, "silent"):
-            return (Silent(slot.launch.step, slot.launch.attempt),)
-        launch, slot.launch = slot.launch, None
-        if message is None:
-            self._drop(slot)
-            if launch is None:
-                return ()
-            del self._busy[launch.step, launch.attempt]
-            return (Exited(launch.step, launch.attempt, problem="its supervisor was killed, and the step with it"),)
-        if launch is None:
-            return ()
+        messages = receive_all(slot.channel)
+        if messages is None:
+            return self._lost(slot)
+        signals: list[Signal] = []
+        for message in messages:
+            if message[0] == "returned":
+                signals.append(slot.take_back(message[1]))
+            elif slot.launch is None or message[0] != slot.number:
+                continue
+            elif message[1] == "silent":
+                signals.append(Silent(slot.launch.step, slot.launch.attempt))
+            else:
+                signals.append(self._ended(slot, slot.launch, message))
+        return signals
+
+    def _ended(self, slot: Slot, launch: Launch, message: tuple[Any, ...]) -> Exited:
+        """The end of what ran there, and what has started in its place."""
+        end = exited(launch, message)
         del self._busy[launch.step, launch.attempt]
-        self._idle.append(slot)
-        return (_exited(launch, message),)
+        if not message[FOLLOWS]:
+            slot.launch = None
+            self._idle.append(slot)
+            return end
+        slot.begin(*slot.queue.popleft())
+        assert slot.launch is not None
+        self._busy[slot.launch.step, slot.launch.attempt] = slot
+        return end._replace(follower=slot.launch.step)
+
+    def _lost(self, slot: Slot) -> list[Signal]:
+        """The supervisor is gone, with the reports that it had not sent yet. What has begun has begun, all the same."""
+        self._drop(slot)
+        signals: list[Signal] = []
+        begun = self._number_at(slot.place)
+        waiting = [number for number, _ in slot.queue if number > begun]
+        if waiting:
+            signals.append(slot.take_back(waiting))
+        if slot.launch is not None:
+            del self._busy[slot.launch.step, slot.launch.attempt]
+            ended = [slot.launch, *(launch for _, launch in slot.queue)]
+            followers = [*(launch.step for launch in ended[1:]), ""]
+            problem = "its supervisor was killed, and the step with it"
+            for launch, follower in zip(ended, followers, strict=True):
+                signals.append(Exited(launch.step, launch.attempt, problem=problem, follower=follower))
+        slot.launch = None
+        return signals
+
+    def _number_at(self, place: int) -> int:
+        """Of the job that a supervisor began last by itself, as a follower; 0: none."""
+        return int.from_bytes(os.pread(self._begun, NUMBER, place * NUMBER), sys.byteorder)
 
     def _drop(self, slot: Slot) -> None:
         self._inbox.unwatch(slot.channel)
@@ -174,10 +244,36 @@ class LocalLauncher:
         self._idle.clear()
         self._busy.clear()
         self._zygote.close()
+        if self._begun >= 0:
+            os.close(self._begun)
+            self._begun = -1
 
 
-def _exited(launch: Launch, message: tuple[object, ...]) -> Exited:
-    _, pid, status, problem, stopped, left, usage, kept, size, apart, dropped, *heard = message
+def run_message(number: int, order: Launch, folder: str, env: dict[str, str | None]) -> tuple[object, ...]:
+    """What tells a supervisor to carry this out. Logs go below `folder`; `env` is laid over what it began with."""
+    stdin: tuple[str, str | bytes] | None = None
+    if order.stdin is not None and order.stdin.path is not None:
+        stdin = ("path", order.stdin.path)
+    elif order.stdin is not None:
+        stdin = ("text", (order.stdin.text or "").encode("utf-8", "surrogateescape"))
+    apart = f"{folder}/{stdout_log(order.log)}" if order.keep_output else None
+    message = (
+        "run",
+        number,
+        list(order.argv),
+        limit_command(order.limits),
+        order.cwd,
+        env,
+        stdin,
+        (f"{folder}/{order.log}", apart, order.limits.output_bytes),
+    )
+    listening = _listening(order)
+    return message if listening is None else (*message, listening)
+
+
+def exited(launch: Launch, message: tuple[object, ...]) -> Exited:
+    """What a supervisor reports of it."""
+    _, pid, status, problem, stopped, left, usage, kept, size, apart, dropped, at, _, *heard = message
     tail = heard[0] if heard else b""
     code = number = None
     if problem is None and isinstance(status, int):
@@ -202,6 +298,7 @@ def _exited(launch: Launch, message: tuple[object, ...]) -> Exited:
         left=left if isinstance(left, tuple) else (),
         tail=tail.decode("utf-8", "replace") if isinstance(tail, bytes) else "",
         dropped_bytes=dropped if isinstance(dropped, int) else 0,
+        at=at if isinstance(at, float) else None,
     )
 
 

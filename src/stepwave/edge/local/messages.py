@@ -15,13 +15,24 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 16
 HEAD = 4  # bytes that say how long the rest is
+NUMBER = 8  # bytes of the number of a job
 
 
 def send(fd: int, message: tuple[Any, ...]) -> None:
+    write(fd, framed(message))
+
+
+def framed(message: tuple[Any, ...]) -> bytes:
+    """The message as it is sent."""
     body = marshal.dumps(message)
-    view = memoryview(len(body).to_bytes(HEAD, sys.byteorder) + body)
-    while view:
-        view = view[os.write(fd, view) :]
+    return len(body).to_bytes(HEAD, sys.byteorder) + body
+
+
+def write(fd: int, data: bytes) -> None:
+    """All of it, however often that takes."""
+    written = os.write(fd, data)
+    while written < len(data):
+        written += os.write(fd, memoryview(data)[written:])
 
 
 def receive(fd: int) -> tuple[Any, ...] | None:
@@ -29,9 +40,35 @@ def receive(fd: int) -> tuple[Any, ...] | None:
     return _rest(fd, _read(fd, HEAD))
 
 
-def receive_alone(fd: int) -> tuple[Any, ...] | None:
-    """As `receive`, in one turn where it comes in one piece: from an end that waits after each message."""
-    return _rest(fd, _read(fd, CHUNK))
+def receive_all(fd: int) -> list[tuple[Any, ...]] | None:
+    """The messages that are there, in one turn where they come in one piece; the last of them is waited for to its end.
+    None when the other end is gone."""
+    data = _read(fd, CHUNK)
+    if not data:
+        return None
+    messages: list[tuple[Any, ...]] = []
+    at = 0
+    while at < len(data):
+        while len(data) - at < HEAD or len(data) - at - HEAD < _size(data[at : at + HEAD]):
+            part = _read(fd, CHUNK)
+            if not part:
+                return messages or None
+            data += part
+        end = at + HEAD + _size(data[at : at + HEAD])
+        messages.append(marshal.loads(data[at + HEAD : end]))
+        at = end
+    return messages
+
+
+def nameless_file() -> int:
+    """A file that is known by its descriptor alone."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("stepwave")
+    import tempfile
+
+    fd, path = tempfile.mkstemp(prefix="stepwave-")
+    os.unlink(path)  # noqa: PTH108
+    return fd
 
 
 def _rest(fd: int, data: bytes) -> tuple[Any, ...] | None:

@@ -8,14 +8,19 @@ Rule 1  A supervisor is the child subreaper of its step: whatever the step forks
 Rule 2  A step has ended when its own process has ended and waitpid says that nothing is left: never at end of file.
 Rule 3  End of file on the socket means that the runner is gone: kill everything below, exit. Nothing else is trusted.
 Rule 4  An exit that has happened beats an order to stop that comes after it.
-Rule 5  A step inherits descriptors 0, 1 and 2, no blocked and no ignored signal, and the caller's environment.
+Rule 5  A step inherits descriptors 0, 1 and 2, no blocked and no ignored signal, and the caller's environment; and what
+        was handed down for it, the pipe of a job server.
 Rule 6  If a supervisor is killed, its step falls to the zygote, which kills it; if the zygote is killed, its
         supervisors get SIGTERM (PDEATHSIG), kill their steps and exit.
+Rule 7  What is queued behind a step starts only when that has ended well, and soon; else it goes back to the runner.
+Rule 8  Before it starts, its number is written where it outlives the supervisor: a report may be lost with that, but
+        never which steps had begun.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -24,17 +29,23 @@ import sys
 import time
 
 from stepwave.edge.local.job import KILL_PATIENCE_S, Job
-from stepwave.edge.local.messages import receive
+from stepwave.edge.local.messages import NUMBER, framed, receive, write
 from stepwave.edge.local.trees import descendants, kill_below
 from stepwave.edge.local.wake import drain, wake_on_signals
 
 TYPE_CHECKING = False  # importing typing would be a third of the start-up
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from stepwave.core.masking import Forms, Stream
 
     Prctl = Callable[[int, int], None]
+
+LONG_S = 0.020  # `core.events.LONG_S`, which is not to be imported here
+HOLD_S = 0.003
+"""How long a report may wait for the next ones, while the slot has work: each that is sent alone wakes the runner."""
+HOLD = 4  # reports
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -56,8 +67,12 @@ def _load_prctl() -> Prctl:
 class Supervisor:
     """One slot: an idle wait for the next job, or one job with its tree."""
 
-    def __init__(self, channel: int, wake: int, environ: dict[str, str]) -> None:
+    def __init__(
+        self, channel: int, begun: int, wake: int, environ: dict[str, str], handed: list[tuple[int, int]]
+    ) -> None:
         self.channel = channel
+        self.begun, self.place = begun, 0  # where the number of what has begun is written, among those of other slots
+        self.handed = handed
         self.wake = wake
         self.environ = environ
         self.poll = select.poll()
@@ -65,6 +80,11 @@ class Supervisor:
         self.poll.register(wake, select.POLLIN)
         self.folder = ""
         self.forms: Forms | None = None
+        self.queue: list[tuple[Any, ...]] = []  # the fields of "run" messages
+        self.number = 0  # of what was queued or begun last
+        self.began = 0.0
+        self.held: list[bytes] = []
+        self.held_since = 0.0
 
     def mask(self) -> Stream | None:
         """For one stream of a step, where there are secrets."""
@@ -87,8 +107,80 @@ class Supervisor:
                         from stepwave.core.masking import Forms  # only where there are secrets
 
                         self.forms = Forms(message[1])
-                    if message[0] == "run" and not Job(self, *message[1:]).run():
-                        return
+                    elif message[0] == "run":
+                        if not self.work(message[1:]):
+                            return
+                    elif message[0] == "follow":  # what that was to follow has just ended
+                        self.refuse(message)
+
+    def work(self, fields: tuple[Any, ...]) -> bool:
+        """One step, and what is queued behind it. True when the slot may serve again."""
+        self.number = fields[0]
+        while True:
+            self.began = time.monotonic()
+            if not Job(self, *fields).run():
+                return False
+            if not self.queue:
+                return True
+            fields = self.queue.pop(0)
+            os.pwrite(self.begun, fields[0].to_bytes(NUMBER, sys.byteorder), self.place * NUMBER)
+
+    # what is to follow
+
+    def enqueue(self, message: tuple[Any, ...]) -> None:
+        """`("follow", number, [fields, …], place)`, for what was queued or begun with that number."""
+        _, behind, steps, self.place = message
+        if behind != self.number:
+            self.refuse(message)
+            return
+        self.queue += steps
+        self.number = steps[-1][0]
+
+    def refuse(self, message: tuple[Any, ...]) -> None:
+        self.held.append(framed(("returned", [fields[0] for fields in message[2]])))
+        self.flush()
+
+    def give_back(self, current: int) -> None:
+        """What is queued is not begun here. `current`: the number of what runs."""
+        if self.queue:
+            self.held.append(framed(("returned", [fields[0] for fields in self.queue])))
+            self.queue = []
+            self.number = current
+        self.flush()
+
+    def follows(self, went_well: bool) -> bool:
+        """Whether the step that has just ended is followed by the next in the queue."""
+        return bool(self.queue) and went_well and time.monotonic() - self.began < LONG_S
+
+    def report(self, message: tuple[Any, ...], current: int, *, follows: bool) -> None:
+        self.held.append(framed(message))
+        now = time.monotonic()
+        if len(self.held) == 1:
+            self.held_since = now
+        if not follows:
+            self.give_back(current)
+        elif len(self.held) >= HOLD or now - self.held_since >= HOLD_S:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.held:
+            data = b"".join(self.held)
+            self.held = []
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                write(self.channel, data)
+
+    def look(self, wait: float | None, current: int) -> float | None:
+        """Tell the runner what it should know by now; the milliseconds until the next time, `wait` at most."""
+        now = time.monotonic()
+        if self.queue and now - self.began >= LONG_S:
+            self.give_back(current)
+        elif self.held and now - self.held_since >= HOLD_S:
+            self.flush()
+        until = [self.held_since + HOLD_S] if self.held else []
+        if self.queue:
+            until.append(self.began + LONG_S)
+        soon = max(0.0, min(until) - now) * 1000 if until else None
+        return soon if wait is None else wait if soon is None else min(soon, wait)
 
 
 def serve_slots(control: socket.socket, prctl: Prctl) -> None:
@@ -99,6 +191,7 @@ def serve_slots(control: socket.socket, prctl: Prctl) -> None:
     if first is None:
         return
     environ: dict[str, str] = first[0]
+    handed: list[tuple[int, int]] = []
     supervisors: set[int] = set()
     poll = select.poll()
     poll.register(control, select.POLLIN)
@@ -111,29 +204,53 @@ def serve_slots(control: socket.socket, prctl: Prctl) -> None:
                     return
                 reap_supervisors(supervisors)
             else:
-                _, fds, _, _ = socket.recv_fds(control, 1, 1)
-                if not fds:
+                word, fds, _, _ = socket.recv_fds(control, 1, 2)  # a socket, and where to write what has begun
+                if not fds and word != b"h":
                     end_all(supervisors, wake)
                     return
+                if word == b"k":
+                    os.set_inheritable(fds[0], False)
+                    continue
+                if word == b"h":
+                    handed = take_over(control.fileno(), fds, environ)
+                    continue
                 pid = os.fork()
                 if pid == 0:
                     control.close()
                     os.close(wake)
-                    become_supervisor(fds[0], environ, prctl)
-                os.close(fds[0])
+                    become_supervisor(fds, environ, handed, prctl)
+                close_all(fds)
                 supervisors.add(pid)
 
 
-def become_supervisor(channel: int, environ: dict[str, str], prctl: Prctl) -> None:
+def close_all(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def take_over(control: int, fds: list[int], environ: dict[str, str]) -> list[tuple[int, int]]:
+    """What `Zygote.hand` has sent: the descriptors for steps, and their numbers there."""
+    numbers, more = receive(control) or ((), {})
+    environ.update(more)
+    above = max(numbers, default=0) + 1  # or one of them might be overwritten before its turn
+    moved: list[int] = []
+    with contextlib.suppress(OSError):  # so few descriptors allowed: then steps have none, and make says so
+        moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in fds]
+    close_all(fds)
+    return list(zip(moved, numbers, strict=False))
+
+
+def become_supervisor(fds: list[int], environ: dict[str, str], handed: list[tuple[int, int]], prctl: Prctl) -> None:
     status = 1
     try:
         zygote = os.getppid()
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         if os.getppid() == zygote:
-            os.set_inheritable(channel, False)
+            for fd in fds:
+                os.set_inheritable(fd, False)
             wake = wake_on_signals(signal.SIGCHLD, signal.SIGTERM)
-            Supervisor(channel, wake, environ).serve()
+            Supervisor(fds[0], fds[-1], wake, environ, handed).serve()
             status = 0
     finally:
         if status:

@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Self
 
@@ -28,12 +28,23 @@ class Zygote:
             self.pid = _spawn(theirs.fileno())
         send(self._control.fileno(), (dict(environ),))
 
-    def new_supervisor(self) -> int:
-        """Our end of a new supervisor's socket. Raises OSError when the zygote is gone."""
+    def new_supervisor(self, *begun: int) -> int:
+        """Our end of a new supervisor's socket. `begun`: a file for the numbers of what it begins by itself, once it is
+        sent "follow". Raises OSError when the zygote is gone."""
         ours, theirs = socket.socketpair()
         with theirs:
-            socket.send_fds(self._control, [b"+"], [theirs.fileno()])
+            socket.send_fds(self._control, [b"+"], [theirs.fileno(), *begun])
         return ours.detach()
+
+    def hand(self, numbered: Sequence[tuple[int, int]], env: Mapping[str, str]) -> None:
+        """The steps of all supervisors that come find `env`, and the descriptors of `numbered`, each with the number
+        that it has there: two at most, once."""
+        socket.send_fds(self._control, [b"h"], [fd for fd, _ in numbered])
+        send(self._control.fileno(), (tuple(number for _, number in numbered), dict(env)))
+
+    def keep(self, fd: int) -> None:
+        """It stays open in the zygote and in all supervisors that come, for as long as they live; steps have it not."""
+        socket.send_fds(self._control, [b"k"], [fd])
 
     def close(self) -> None:
         """End of file is the order, its exit the answer."""

@@ -15,6 +15,7 @@ from stepwave.core.events import (
     BreakerOpened,
     Entry,
     Event,
+    LeaseAwaited,
     MemoryShort,
     NewStep,
     Outcome,
@@ -27,6 +28,7 @@ from stepwave.core.events import (
     StepFinished,
     StepLeftProcesses,
     StepLogCut,
+    StepQueued,
     StepRetrying,
     StepsAdded,
     StepStarted,
@@ -39,7 +41,7 @@ from stepwave.core.plan import Plan
 from stepwave.core.telling.endings import breaker_words, decision_words, ending, mark
 from stepwave.core.telling.pasting import paste
 from stepwave.core.telling.style import Role, Style
-from stepwave.core.telling.wording import memory_words, name_of_test
+from stepwave.core.telling.wording import lease_words, memory_words, name_of_test
 from stepwave.core.text import duration, plural, size_of
 from stepwave.edge.screen.logs import end_of
 from stepwave.edge.screen.outlet import Outlet
@@ -107,20 +109,20 @@ class Lines:
     def see(self, entry: Entry) -> None:
         """Tell of the event. Never raises for what the stream does."""
         self._at = entry.at
-        match entry.event:
-            case RunStarted() as event:
-                self._run_started(event)
-            case StepStarted() as event:
+        event = entry.event
+        if isinstance(event, StepStarted):
+            self._announce(event.step)
+            self._step_started(event)
+        elif isinstance(event, StepFinished):
+            if event.reason == BY_CONDITION:
                 self._announce(event.step)
-                self._step_started(event)
-            case StepFinished() as event:
-                if event.reason == BY_CONDITION:
-                    self._announce(event.step)
-                self._step_finished(event, entry.elapsed_s)
-            case RunFinished() as event:
-                self._run_finished(event)
-            case event:
-                self._note(event)
+            self._step_finished(event, entry.elapsed_s)
+        elif isinstance(event, RunStarted):
+            self._run_started(event)
+        elif isinstance(event, RunFinished):
+            self._run_finished(event)
+        elif not isinstance(event, StepQueued):
+            self._note(event)
 
     def refresh(self) -> None:
         """Offer what is held back to the stream once more."""
@@ -156,8 +158,10 @@ class Lines:
 
     def _announce(self, id: str) -> None:
         """After checks: before the first step of the run proper."""
+        if self._is_announced:
+            return
         step = self._steps.get(id)
-        if not self._is_announced and step is not None and step.stage is Stage.MAIN:
+        if step is not None and step.stage is Stage.MAIN:
             self._is_announced = True
             self._head(f"Executing steps {self._how}:")
 
@@ -357,6 +361,8 @@ class Lines:
                 self._mention(style.warn, Role.WARN, words)
             case MemoryShort() if self._few or event.starts:
                 self._tell(style.dot, Role.DIM, event.step, memory_words(event))
+            case LeaseAwaited() if self._few:
+                self._tell(style.dot, Role.DIM, event.step, lease_words(event))
             case WidthChanged():
                 width = plural(event.max_concurrency, "step")
                 self._mention(

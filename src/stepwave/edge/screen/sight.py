@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
-from stepwave.core.events import StepRetrying
+from stepwave.core.events import LeaseAwaited, StepRetrying
 from stepwave.core.model import Stage
 from stepwave.core.telling.progress import Gathering, Progress, Running, Wave, together
 from stepwave.core.telling.style import Role, Span, Style, cells, fit, last_line, pad, pad_left
@@ -97,10 +97,13 @@ class Sight:
         return [("  ", None), *(span for figure in figures for span in (figure, between))][:-1]
 
     def _short(self) -> str:
-        """Who waits for memory."""
-        short = list(self._numbers.short)
+        """Who waits for memory, or for what is not the run's own."""
+        short = list(self._numbers.short.values())
+        if not short:
+            return ""
+        lacks = short[0].pools[0] if isinstance(short[0], LeaseAwaited) else "memory"
         more = f" +{len(short) - 1}" if len(short) > 1 else ""
-        return f" (memory: {self._style.word(short[0], 20)}{more})" if short else ""
+        return f" ({self._style.word(lacks, 20)}: {self._style.word(short[0].step, 20)}{more})"
 
     # --- full: by wave
 

@@ -1,0 +1,1 @@
+"""Steps on an engine that other programs operate: `placing` is the launcher, `contract` says what an engine is."""
