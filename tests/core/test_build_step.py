@@ -338,6 +338,7 @@ def test_places_are_those_of_the_id() -> None:
         {"command": "echo", "args": ["x y"]},
         {"command": ["a", "b"], "needs": ["first"]},
         {"run": "echo {{steps.first.output}}"},
+        {"run": "cc a.c", "inputs": ["a.c"], "outputs": ["a.o"], "keepOutputs": True},
     ],
 )
 def test_a_step_that_says_little_is_the_same_in_company(

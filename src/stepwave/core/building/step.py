@@ -297,8 +297,9 @@ def build_step(r: Reading, draft: Draft, ties: Ties, pools: Map[str, int]) -> St
 
 
 class Models:
-    """Builds steps that belong to no family. Those that say nothing but what they run and need are as the first such
-    step but for that: most steps of a large file, and to look for all that they might have said takes longer."""
+    """Builds steps that belong to no family. Those that say nothing but what they run, need, read and make are as the
+    first such step but for that: most steps of a large file, and to look for all that they might have said takes long.
+    """
 
     def __init__(self, pools: Map[str, int]) -> None:
         self._pools = pools
@@ -313,6 +314,7 @@ class Models:
             step = self._models[same] = build_step(draft.r, draft, ties, self._pools)
             return step
         work = _work(draft.r, draft)
+        inputs, outputs, keep = _files_of(draft.r, draft)
         return model._replace(
             id=draft.id,
             place=draft.r.document.place(draft.span),
@@ -320,10 +322,13 @@ class Models:
             argv=work.argv,
             script=work.script,
             needs=ties.needs,
+            inputs=inputs,
+            outputs=outputs,
+            keep_outputs=keep,
         )
 
 
-_said_by_all = frozenset(("id", "run", "command", "args", "needs"))
+_said_by_all = frozenset(("id", "run", "command", "args", "needs", "inputs", "outputs", "keepOutputs"))
 _files = frozenset(("inputs", "outputs", "provides", "keepOutputs"))
 
 

@@ -1,8 +1,8 @@
-"""The listener that writes the ledger: one transaction for each turn of the loop.
+"""The listener that writes the ledger: one transaction for all that a few turns of the loop have brought.
 
-Rule 1  `settle` commits what the turn brought before the orders of the turn are obeyed: a success is on disk before a
+Rule 1  `settle` commits what has been told, before an order that hangs on it is obeyed: a success is on disk before a
         dependent starts (with NORMAL it survives the end of this process, with `durable` a loss of power).
-Rule 2  A step that has ended is one row, with all else that happened in its turn. That, not a row for each event, is
+Rule 2  A step that has ended is one row, with all else that was told since the last commit. That, not a row for each event, is
         what keeps the ledger below a tenth of the time of a run whose steps do nothing.
 Rule 3  Nothing is updated but the row of the run, once, at its end.
 """
