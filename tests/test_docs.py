@@ -178,7 +178,8 @@ NO_CODES = {
     "not-here",  # takes two machines
     "too-long",  # in case the schema should one day limit a text that is not an id
 }  # fmt: skip
-ELSEWHERE = {"keys.py", "scaffold.py", "app.py"}  # words with a dash in them that are names of keys and commands
+# Words with a dash in them that are names of keys and commands.
+ELSEWHERE = {"keys.py", "scaffold.py", "app.py", "slurm.py", "slurm_commands.py"}
 
 
 def of_others(path: Path) -> bool:

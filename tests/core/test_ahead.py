@@ -339,3 +339,26 @@ def test_a_recall_meets_what_runs_by_then() -> None:
         run = Slots(plan, lambda id, _: failing.get(id, Acts(0.002)), Random(seed)).run()
         assert_true(run)
         assert_nothing_after_the_end_began(run)
+
+
+def test_promises_are_called_back_for_who_is_more_urgent() -> None:
+    """It becomes ready when a slot has eight others to begin, each of 10 ms."""
+    acts = {f"s{n}": Acts(0.010) for n in range(60)} | {"first": Acts(0.001)}
+    steps = [step("first"), *(step(f"s{n}") for n in range(60)), step("urgent", "s2", priority=-1)]
+    run = quick(*steps, acts=acts, max_concurrency=1)
+    began = {begun.step: begun.at for begun in run.begun}
+    assert "s3" in promised(run) and began["urgent"] < queued(run)["urgent"] + 4 * ANSWER_S
+
+
+@pytest.mark.parametrize("obeys", [True, False], ids=["once", "twice"])
+def test_one_that_begins_while_the_run_is_interrupted_is_stopped_too(obeys: bool) -> None:
+    for seed in range(40):
+        chance = Random(seed)
+        plan = make_plan(workflow(*(step(f"s{n}") for n in range(300)), max_concurrency=4), cpus=4)
+        long = {f"s{n}": Acts(3.0, obeys=obeys) for n in range(20, 300, 6)}
+        run = Slots(plan, lambda id, _, long=long: long.get(id, Acts(0.001)), chance)
+        at = chance.uniform(0.01, 0.06)
+        run.signals = [(at, Interrupted(2))] if obeys else [(at, Interrupted(2)), (at + 0.002, Interrupted(2))]
+        run.run()
+        assert_true(run)
+        assert run.now < 0.5, "nobody has waited for a step that was not stopped"

@@ -17,6 +17,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +30,8 @@ from stepwave.edge.executors.contract import Desk, Refused, Work
 from stepwave.edge.executors.masked_signals import deaf
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, LocalCluster
+    from distributed import Client, LocalCluster
+    from distributed import Future as Task
 
 CONNECT_S = 5
 PATIENCE_S = 10.0
@@ -180,7 +182,7 @@ class Dask:
 
     # --- what comes in, in threads of Dask ----------------------------------------------------------------
 
-    def _futures(self, keys: Iterable[str]) -> "dict[str, Future[Any]]":
+    def _futures(self, keys: Iterable[str]) -> "dict[str, Task[Any]]":
         """Of those that have not been answered."""
         with self._lock:
             return {key: future for key in keys if (future := self._live.get(key)) is not None}
@@ -217,7 +219,7 @@ class Dask:
         if lost:
             self._errands.put(partial(self._give_up, lost, list(futures.values()), str(told.get("worker"))))
 
-    def _done(self, future: "Future[Any]") -> None:
+    def _done(self, future: "Task[Any]") -> None:
         if not self._taken(future.key):
             return  # told already, as most are
         if future.status == "finished":
@@ -227,7 +229,7 @@ class Dask:
         else:
             self._fail(future.key, future.exception())
 
-    def _fetch(self, future: "Future[Any]") -> None:
+    def _fetch(self, future: "Task[Any]") -> None:
         try:
             brought: Brought = pickle.loads(future.result(timeout=60))
         except Exception as problem:
@@ -274,12 +276,28 @@ def _local_cluster(width: int | None) -> "LocalCluster":
 def _connected(where: "LocalCluster | str") -> "Client":
     from distributed import Client
 
+    connect = partial(Client, where, timeout=CONNECT_S, set_as_default=False, name="stepwave")
     try:
-        return Client(where, timeout=CONNECT_S, set_as_default=False, name="stepwave")
+        return _in_time(connect)
     except (OSError, ValueError) as problem:
         reason = "it does not answer" if isinstance(problem, OSError) else _said(problem)
         help = "start one with `dask scheduler`, and workers with `dask worker tcp://host:port`"
         raise Refused(f"there is no Dask scheduler at {where}: {reason}", help) from problem
+
+
+def _in_time(connect: "Callable[[], Client]") -> "Client":
+    """A scheduler that takes the connection and then says nothing would be waited for without an end: the timeout of a
+    client is for the connection alone. Raises TimeoutError then."""
+    found: Future[Client] = Future()
+
+    def work() -> None:
+        try:
+            found.set_result(connect())
+        except BaseException as problem:
+            found.set_exception(problem)
+
+    threading.Thread(target=work, name="stepwave dask connects", daemon=True).start()
+    return found.result(2 * CONNECT_S)
 
 
 def _check(name: str, client: "Client", rest: str) -> Offer:
