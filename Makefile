@@ -10,7 +10,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 WORKERS ?= 2
 TESTS  := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help run test check browser bench bench-discovery bench-makespan process-matrix soak docs clean
+.PHONY: help run test check browser bench bench-discovery bench-makespan process-matrix scale-out soak docs clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -55,6 +55,10 @@ bench-makespan: $(DEV_STAMP) ## how near a run comes to the time that no schedul
 
 process-matrix: $(DEV_STAMP) ## look what is left of a step: every shape of a tree, every way to die
 	$(BIN)/python benchmarks/process_matrix.py
+
+scale-out: $(DEV_STAMP) ## 1,000 steps on a real Dask cluster and a real Slurm, with the same result as here; then what that costs
+	STEPWAVE_SCALE_OUT=1 $(BIN)/python -m pytest -rs tests/edge/executors -k 'thousand or test_slurm'
+	$(BIN)/python benchmarks/scale_out.py
 
 soak: $(DEV_STAMP) ## kill the runner 200 times, resume each time, see that nothing is lost
 	$(BIN)/python benchmarks/soak.py

@@ -194,9 +194,9 @@ def drive(schedule: Schedule, launcher: Launcher, inbox: Inbox, spine: Spine) ->
     next_refresh = 0.0
     settle_at: float | None = None
     unsettled: set[str] = set()  # steps whose end is not on disk yet
-    now = time.monotonic()
-    events, bound = schedule.begin(now)
-    spine.tell(events, now)
+    moment = now = time.monotonic()
+    events, bound = schedule.begin(moment)
+    spine.tell(events, moment)
     spine.settle()  # that there is a run is known before anything of it happens
     for order in bound:
         launcher.obey(order)
@@ -205,19 +205,19 @@ def drive(schedule: Schedule, launcher: Launcher, inbox: Inbox, spine: Spine) ->
             spine.refresh()
             next_refresh = now + refresh_s
         signals = inbox.wait(_pause(now, schedule.next_alarm, next_refresh if refresh_s else None, settle_at))
-        told, orders, now = _handled(schedule, signals or [Tick()], now)
+        told, orders, moment = _handled(schedule, signals or [Tick()], moment)
         unsettled.update([event.step for _, events in told for event in events if type(event) is StepFinished])
         bound = []
         for order in orders:
-            if _is_free(order, unsettled):
+            if _is_free(order, unsettled) and not _is_behind(order, bound):
                 launcher.obey(order)
             else:
                 bound.append(order)
         for at, events in told:
             spine.tell(events, at)
+        now = time.monotonic()
         if told and settle_at is None:
             settle_at = now + SETTLE_S
-        now = time.monotonic()
         if bound or schedule.done or (settle_at is not None and now >= settle_at):
             spine.settle()
             settle_at = None

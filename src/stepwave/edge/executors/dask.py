@@ -80,9 +80,7 @@ class Dask:
         self._cluster = cluster
         self._loud = loud
         self._lock = threading.Lock()
-        self._live: dict[
-            str, Future[Any] | None
-        ] = {}  # None: it is being submitted, and may be done before it has been
+        self._live: dict[str, Task[Any] | None] = {}  # None: it is being submitted, and may be done before it has been
         self._none_live = threading.Event()
         self._errands: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._runner = threading.Thread(target=self._run_errands, name="stepwave dask", daemon=True)

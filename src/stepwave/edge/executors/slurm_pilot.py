@@ -30,6 +30,9 @@ from stepwave.edge.executors.slurm_wire import (
 )
 
 LAST_STEPS_S = 15.0  # for the processes of steps that are killed since the runner is gone
+DOUBT_S = 0.5
+"""Slurm ends an allocation by a signal to every process in it, to those of a step perhaps a moment before this one. So
+what has failed is told a moment later: if this process is gone by then, the step is lost, and has not failed."""
 TRIES = 2
 PAUSE_S = 1.0
 OF_THE_ALLOCATION = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK", "TMPDIR")
@@ -75,6 +78,8 @@ class Pilot:
         except Exception as problem:
             self._tell(("broken", job.key, f"{type(problem).__name__}: {problem}"))
         else:
+            if brought.end.code != 0 and brought.end.problem is None and not brought.end.stopped:
+                time.sleep(DOUBT_S)
             self._bring(job.key, brought)
         finally:
             self._running.pop(job.key, None)
