@@ -67,7 +67,9 @@ def comparable(document: Any) -> Any:
 
 
 def varies(name: str, value: object) -> bool:
-    if re.search("(?i)time|duration|pid|seconds|memory|rss|concurren|saved|speed|path|At$|usage|parallelStats", name):
+    if re.search(
+        "(?i)time|duration|pid|seconds|memory|rss|concurren|saved|speed|path|At$|Ms$|usage|parallelStats", name
+    ):
         return not isinstance(value, bool)
     return name in ("run", "runId", "folder", "log", "queued") or isinstance(value, float)
 
