@@ -22,6 +22,7 @@ FLOORS = {
     "sharing": 2.5,
     "slots": 2.5,
     "elsewhere": 2.5,
+    "hands": 2.6,
     "past": 2.5,
     "records": 2.8,
     "pages": 2.9,

@@ -36,16 +36,13 @@ if TYPE_CHECKING:
     from stepwave.core.plan import Plan
     from stepwave.core.running.memory import Memory
     from stepwave.core.summary import StepResult, Summary
-    from stepwave.edge.callables import Calling, Calls
+    from stepwave.edge.callables import Calls
     from stepwave.edge.executors.contract import Engine
-    from stepwave.edge.executors.placing import Placing
     from stepwave.edge.jobserver.place import Place
-    from stepwave.edge.jobserver.tokens import Tokens
-    from stepwave.edge.local.launcher import LocalLauncher
     from stepwave.edge.local.zygote import Zygote
     from stepwave.edge.secrets import Fetched
     from stepwave.elsewhere import Opened
-    from stepwave.engine import Inbox, Launcher, Listener
+    from stepwave.engine import Listener
     from stepwave.sharing import Shared
 
 __all__ = [
@@ -176,7 +173,7 @@ def open_executor(name: str | None, plan: "Plan", max_concurrency: int | None = 
     return opened(name, plan, max_concurrency)
 
 
-def run_plan(  # noqa: PLR0913, PLR0915 - see `run`; all edges meet here
+def run_plan(  # noqa: PLR0913 - see `run`
     plan: "Plan",
     *,
     deselected: frozenset[str] = frozenset(),
@@ -208,24 +205,19 @@ def run_plan(  # noqa: PLR0913, PLR0915 - see `run`; all edges meet here
     from stepwave.edge.ledger.lock import hold
     from stepwave.edge.orchestrator_log import OrchestratorLog
     from stepwave.engine import Inbox, Spine, drive
+    from stepwave.hands import Around, hands
 
     environ = caller_environment() if environ is None else dict(environ)
-    masks = None
     if plan.workflow.secrets:
-        from stepwave.core.running.discreet import Discreet
-
         zygote = zygote or start_early(environ)
         secrets = secrets or fetch_secrets(plan.workflow, zygote, deselected=deselected, environ=environ)
-        if has_errors(secrets.findings):
-            zygote.close()
-            return _refused(plan.workflow.place.path, secrets.findings)
-        masks = secrets.masks
-        memory = None if memory is None else Discreet(memory, masks)
+    masks = secrets.masks if secrets else None
     shared = _shared(plan.workflow, environ)
-    if shared is not None and shared.findings:
+    findings = (*(secrets.findings if secrets else ()), *(shared.findings if shared else ()))
+    if has_errors(findings):
         if zygote is not None:
             zygote.close()
-        return _refused(plan.workflow.place.path, shared.findings)
+        return _refused(plan.workflow.place.path, findings)
     now = time.time()
     run = run_id(now)
     folder = make_run_folder(Path(plan.workflow.folder), environ, run)
@@ -236,22 +228,8 @@ def run_plan(  # noqa: PLR0913, PLR0915 - see `run`; all edges meet here
         before_pause: list[Callable[[], None]] = []
         after_pause: list[Callable[[], None]] = []
         interrupts = closing.enter_context(Interrupts(inbox, before_pause, after_pause))
-        if jobserver is not None or shared is not None:
-            zygote = zygote or start_early(environ)
-        if shared is not None and zygote is not None:
-            closing.callback(shared.close)
-            shared.keep(zygote)
-        tokens = _below(zygote, jobserver, closing)
-
-        def processes() -> "LocalLauncher | Placing":
-            if engine is not None:
-                from stepwave.elsewhere import place
-
-                return place(engine, inbox, folder, masks, environ)
-            return _processes(inbox, folder, zygote or start_early(environ), masks, environ)
-
-        launcher = processes() if calls is None else _calling(calls, processes, inbox, folder)
-        closing.callback(launcher.close)
+        around = Around(inbox, folder, environ, masks, _complain)
+        own = hands(around, closing, zygote, calls=calls, jobserver=jobserver, engine=engine, shared=shared)
         recorders = [make(plan, folder) for make in required]
         plan = _informed(plan, recorders)
         measured = _measured(plan) if engine is None else None
@@ -273,9 +251,9 @@ def run_plan(  # noqa: PLR0913, PLR0915 - see `run`; all edges meet here
             strict=strict,
             skip_agents=skip_agents,
             cpus=cpu_count() if plan.workflow.adaptive else 1,
-            memory=memory,
+            memory=_discreet(memory, masks),
             measured=measured,
-            jobserver=tokens is not None,
+            jobserver=jobserver is not None,
             ahead=calls is None and engine is None,
         )
         tally = Tally(plan)
@@ -283,10 +261,10 @@ def run_plan(  # noqa: PLR0913, PLR0915 - see `run`; all edges meet here
         listeners = [OrchestratorLog(folder), *(make(plan, folder) for make in courtesy)]
         spine = Spine(run, needed, listeners, _complain, masks.event if masks else None)
         closing.callback(spine.close)
-        before_pause += [spine.pause, launcher.freeze]
-        after_pause += [launcher.thaw]
+        before_pause += [spine.pause, own.launcher.freeze]
+        after_pause += [own.launcher.thaw]
         senses = plan.workflow.adaptive or measured is not None
-        drive(schedule, _front(launcher, inbox, tokens, shared, senses=senses), inbox, spine)
+        drive(schedule, own.front(inbox, senses=senses), inbox, spine)
     return tally.summary()._replace(folder=str(folder), last_signal=interrupts.last)
 
 
@@ -306,6 +284,15 @@ def fetch_secrets(
     return fetched(workflow, caller_environment() if environ is None else environ, zygote, deselected)
 
 
+def _discreet(memory: "Memory | None", masks: "Masks | None") -> "Memory | None":
+    """It is asked in words without secrets."""
+    if memory is None or masks is None:
+        return memory
+    from stepwave.core.running.discreet import Discreet
+
+    return Discreet(memory, masks)
+
+
 def _informed(plan: "Plan", listeners: Sequence["Listener"]) -> "Plan":
     """With what they know of earlier runs of its steps; of one step alone nothing hangs on that."""
     if len(plan.steps) < 2:
@@ -316,17 +303,6 @@ def _informed(plan: "Plan", listeners: Sequence["Listener"]) -> "Plan":
         if hasattr(listener, "learned"):
             plan = informed(plan, listener.learned(plan))
     return plan
-
-
-def _processes(
-    inbox: "Inbox", folder: Path, zygote: "Zygote", masks: "Masks | None", environ: Mapping[str, str]
-) -> "LocalLauncher":
-    """What makes processes of steps; each is told that it belongs to the trace of the run, or of its caller."""
-    from stepwave.core.tracing import VARIABLE, trace_of
-    from stepwave.edge.local.launcher import LocalLauncher
-
-    trace = trace_of(folder.name, environ.get(VARIABLE))
-    return LocalLauncher(inbox, folder, zygote, masks.forms if masks else (), trace)
 
 
 def _measured(plan: "Plan") -> "Measured | None":
@@ -343,30 +319,6 @@ def _measured(plan: "Plan") -> "Measured | None":
     return measure()
 
 
-def _calling(
-    calls: "Calls", processes: "Callable[[], LocalLauncher | Placing]", inbox: "Inbox", folder: Path
-) -> "Calling":
-    from stepwave.edge.callables import Calling
-
-    return Calling(calls, processes, inbox, folder)
-
-
-def _front(
-    launcher: "Launcher", inbox: "Inbox", tokens: "Tokens | None", shared: "Shared | None", *, senses: bool
-) -> "Launcher":
-    """The launcher, and what stands before it. Whoever made the lenders closes them."""
-    if senses:
-        from stepwave.edge.sensor import Sensing
-
-        launcher = Sensing(launcher, inbox)
-    if tokens is not None or shared is not None:
-        from stepwave.edge.leasing import Leasing
-
-        lenders = {} if shared is None else {**shared.lenders}
-        launcher = Leasing(launcher, inbox, lenders if tokens is None else {"jobserver": tokens, **lenders})
-    return launcher
-
-
 def _shared(workflow: Workflow, environ: Mapping[str, str]) -> "Shared | None":
     """What it has in common with other runs on this machine, if anything."""
     if not workflow.host_pools and not workflow.rate_limit_host:
@@ -374,18 +326,6 @@ def _shared(workflow: Workflow, environ: Mapping[str, str]) -> "Shared | None":
     from stepwave.sharing import shared
 
     return shared(workflow, environ, _complain)
-
-
-def _below(zygote: "Zygote | None", place: "Place | None", closing: ExitStack) -> "Tokens | None":
-    """What ends with the run: the zygote, if it has been started; and the tokens of what is below it, later."""
-    if zygote is None:
-        return None
-    closing.callback(zygote.close)
-    if place is None:
-        return None
-    from stepwave.slots import lending
-
-    return lending(place, zygote, closing, _complain)
 
 
 def _files_of(workflow: Workflow) -> "Files":

@@ -2,8 +2,8 @@
 
 Rule 1  `settle` commits what has been told, before an order that hangs on it is obeyed: a success is on disk before a
         dependent starts (with NORMAL it survives the end of this process, with `durable` a loss of power).
-Rule 2  A step that has ended is one row, with all else that was told since the last commit. That, not a row for each event, is
-        what keeps the ledger below a tenth of the time of a run whose steps do nothing.
+Rule 2  A step that has ended is one row, with all else that was told since the last commit. That, not a row for each
+        event, is what keeps the ledger below a tenth of the time of a run whose steps do nothing.
 Rule 3  Nothing is updated but the row of the run, once, at its end.
 """
 
