@@ -15,6 +15,7 @@ from benchmarks import peers
 from benchmarks.graphs import Graph, layered
 from benchmarks.measure import Contender, Samples, race, ratio, take, walls
 from benchmarks.runners import runners
+from benchmarks.scale_out import scale_out
 from benchmarks.table import Table, Verdict, at_least_mb_s, at_most, below_mb, below_s, times, verdicts
 from benchmarks.toolkit import toolkit
 
@@ -301,6 +302,7 @@ ALL: dict[str, Comparison] = {
     "reuse": reuse,
     "runners": runners,
     "toolkit": toolkit,
+    "scale-out": scale_out,
 }
 
 

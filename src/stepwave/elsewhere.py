@@ -66,7 +66,8 @@ def open_executor(text: str | None, plan: Plan, max_concurrency: int | None = No
     if findings := tuple(_beyond(engine, plan)):
         engine.close()
         return Opened(plan, findings=findings)
-    return Opened(plan._replace(max_concurrency=said or engine.slots or plan.max_concurrency), engine)
+    usual = engine.slots * (1 + engine.ahead) if engine.slots else plan.max_concurrency
+    return Opened(plan._replace(max_concurrency=said or usual), engine)
 
 
 def _unsuited(text: str, plan: Plan) -> Iterator[Diagnostic]:

@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -48,15 +49,15 @@ class Bench:
         give_up = time.monotonic() + PATIENCE_S
         while not wanted():
             assert time.monotonic() < give_up, f"{self.ends.keys()} have ended, {self.back} came back"
-            for signal in self.inbox.wait(1.0):
-                self.note(signal)
+            for told in self.inbox.wait(1.0):
+                self.note(told)
 
-    def note(self, signal: Signal) -> None:
-        if isinstance(signal, Returned):
-            self.back += signal.steps
+    def note(self, told: Signal) -> None:
+        if isinstance(told, Returned):
+            self.back += told.steps
         else:
-            assert isinstance(signal, Exited) and signal.step not in self.ends
-            self.ends[signal.step] = signal
+            assert isinstance(told, Exited) and told.step not in self.ends
+            self.ends[told.step] = told
 
     def resolved(self, *ids: str) -> None:
         """Wait until all of these have ended or come back, and none of them both."""
@@ -209,7 +210,7 @@ def test_each_has_its_own_input_limits_and_output(bench: Bench) -> None:
     while todo:  # who comes back is started anew
         bench.back = []
         bench.start(*todo)
-        bench.wait(lambda todo=todo: {*bench.ends, *bench.back} >= {one.step for one in todo})
+        bench.wait(lambda todo=todo: {*bench.ends, *bench.back} >= {one.step for one in todo})  # type: ignore[misc]
         todo = [order for order in todo if order.step in bench.back]
     said = {id: (bench.folder / f"logs/{id}.log").read_text().strip() for id in bench.ends if id != "kept"}
     assert said == {"in": "3000", "files": "33", "env": "yes", "there": "/"}
@@ -226,3 +227,21 @@ def test_a_full_socket_of_reports_does_not_stand_in_the_way(bench: Bench) -> Non
     bench.resolved(*(order.step for order in orders))
     assert bench.journal == list(bench.ends)
     assert children(bench.zygote.pid)
+
+
+def test_what_an_idle_supervisor_had_not_read_when_it_was_killed_comes_back(bench: Bench) -> None:
+    bench.launcher.obey(bench.order("a"))
+    (slot,) = bench.launcher._slots
+    assert select.select([slot.channel], [], [], PATIENCE_S)[0]
+    (supervisor,) = children(bench.zygote.pid)
+    os.kill(supervisor, signal.SIGSTOP)
+    bench.launcher.obey(Follow("a", 1, (bench.order("b"),)))
+    bench.wait(lambda: "a" in bench.ends)
+    os.kill(supervisor, signal.SIGKILL)
+    give_up = time.monotonic() + PATIENCE_S
+    while supervisor in children(bench.zygote.pid):
+        assert time.monotonic() < give_up
+        select.select([], [], [], 0.005)
+    bench.launcher.obey(bench.order("c"))  # before anybody has read that it is gone
+    bench.wait(lambda: "c" in bench.ends)
+    assert (bench.back, bench.ends["a"].code, bench.ends["c"].code) == (["b"], 0, 0)

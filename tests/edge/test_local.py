@@ -292,7 +292,8 @@ def test_a_helper_that_only_needs_a_moment_longer_is_neither_killed_nor_told(ben
 
 
 def test_a_stopped_tree_stands_still_and_goes_on(bench: Bench) -> None:
-    bench.start("x", "/bin/sh", "-c", "echo $$ > pid; while [ ! -e go ]; do sleep 0.01; done")
+    # No command in the loop: a shell whose child is stopped on its way to exec(2) stands in vfork(2), and is no "T".
+    bench.start("x", "/bin/sh", "-c", "echo $$ > pid; while [ ! -e go ]; do :; done")
     pid = int(wait_for(bench.folder / "pid"))
     bench.launcher.freeze()
     give_up = time.monotonic() + LONG
@@ -325,6 +326,31 @@ def test_a_killed_supervisor_takes_its_step_along_and_the_next_step_runs(bench: 
     assert bench.end("x").problem == "its supervisor was killed, and the step with it"
     wait_until_gone(leader)
     assert bench.run("true").code == 0
+
+
+def test_a_killed_supervisor_costs_no_other_step(bench: Bench) -> None:
+    """What the others start while the tree of the killed one is looked for is theirs."""
+    forks = "echo $$ > NAME; while [ ! -e go ]; do /bin/true; done; echo NAME"
+    for other in "ab":
+        bench.start(other, "/bin/sh", "-ec", f"test -n x; {forks.replace('NAME', other)}")
+    for other in "ab":
+        wait_for(bench.folder / other)
+    for n in range(12):
+        bench.start(f"x{n}", "/bin/sh", "-c", f"echo $$ > pid{n}; exec sleep 1000")
+        leader = int(wait_for(bench.folder / f"pid{n}"))
+        os.kill(supervisor_of(leader), signal.SIGKILL)
+        assert bench.end(f"x{n}").problem == "its supervisor was killed, and the step with it"
+        wait_until_gone(leader)
+    (bench.folder / "go").touch()
+    assert [(bench.end(other).code, bench.log(bench.end(other))) for other in "ab"] == [(0, "a\n"), (0, "b\n")]
+
+
+def test_a_supervisor_that_was_killed_while_it_had_nothing_to_do_costs_no_step(bench: Bench) -> None:
+    bench.shell("echo $PPID > idle")
+    idle = int(wait_for(bench.folder / "idle"))
+    os.kill(idle, signal.SIGKILL)
+    wait_until_gone(idle)
+    assert bench.run("true").code == 0  # before anybody has read that it is gone
 
 
 def test_a_killed_zygote_takes_everything_along(bench: Bench) -> None:

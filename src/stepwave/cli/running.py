@@ -182,7 +182,7 @@ def _run_plan(
         from stepwave.core.telling.witness import Witness
 
         witness = Witness(plan)
-    with _opened(asked, plan) as opened, jobserver or nullcontext():
+    with jobserver or nullcontext(), _opened(asked, plan) as opened:
         if opened is not None and opened.findings:
             terminal.tell_findings(opened.findings, {}, asked.color)
             return 2

@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,14 +23,17 @@ class Cluster:
         self._folder = folder
         self.workers: list[subprocess.Popen[bytes]] = []
         self.scheduler = self._start("scheduler", "--port", "0", "--host", "127.0.0.1", "--no-dashboard")
-        wait_until(self._file.exists, "the scheduler writes its file")
+        wait_until(self._is_written, "the scheduler writes its file to the end")
         address = json.loads(self._file.read_text())["address"]
         self.executor = f"dask:{address.removeprefix('tcp:')}"
         self.address = address
 
-    def add_worker(self, *more: str) -> "subprocess.Popen[bytes]":
+    def _is_written(self) -> bool:
+        return self._file.exists() and self._file.read_text().endswith("}")
+
+    def add_worker(self, *more: str, threads: int = 2) -> "subprocess.Popen[bytes]":
         """One without a nanny: what is killed stays away."""
-        words = ("--no-nanny", "--no-dashboard", "--nthreads", "2", "--memory-limit", "0", *more)
+        words = ("--no-nanny", "--no-dashboard", "--nthreads", str(threads), "--memory-limit", "0", *more)
         self.workers.append(self._start("worker", *words))
         return self.workers[-1]
 
@@ -43,11 +47,14 @@ class Cluster:
         )
 
     def await_workers(self) -> None:
-        """Until all that were started are there."""
+        """Until all that were started are there, and here the thread in which Dask calls back, which it keeps."""
         from distributed import Client
 
         with Client(self.address, timeout=LONG, set_as_default=False) as client:
             client.wait_for_workers(len([one for one in self.workers if one.poll() is None]), timeout=LONG)
+            called = threading.Event()
+            client.submit(int).add_done_callback(lambda _: called.set())
+            assert called.wait(LONG)
 
     def close(self) -> None:
         for process in (*self.workers, self.scheduler):
@@ -56,11 +63,11 @@ class Cluster:
 
 
 @contextmanager
-def running(folder: Path, *workers: tuple[str, ...]) -> Iterator[Cluster]:
+def running(folder: Path, *words: str, threads: int) -> Iterator[Cluster]:
+    """With one worker."""
     cluster = Cluster(folder)
     try:
-        for words in workers:
-            cluster.add_worker(*words)
+        cluster.add_worker(*words, threads=threads)
         cluster.await_workers()
         yield cluster
     finally:

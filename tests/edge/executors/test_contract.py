@@ -3,14 +3,14 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from stepwave.core.events import Exited, Launch, Order, Signal, Silent, Stop, stderr_log, stdout_log
+from stepwave.core.events import Begun, Exited, Held, Launch, Order, Signal, Silent, Stop, stderr_log, stdout_log
 from stepwave.core.model import Limits, Stdin, StopRule
 from stepwave.core.tracing import trace_of
 from stepwave.edge.executors.choose import open_engine
@@ -49,6 +49,8 @@ class Bench:
         self.number = 0
         self.ends: dict[str, Exited] = {}
         self.silent: list[str] = []
+        self.held: list[str] = []
+        self.begun: list[str] = []
 
     def obey(self, order: Order) -> None:
         self.launcher.obey(order)
@@ -72,11 +74,21 @@ class Bench:
             if isinstance(one, Silent):
                 assert one.step not in self.ends, "told after the end"
                 self.silent.append(one.step)
+            elif isinstance(one, Held):
+                self.held.append(one.step)
+            elif isinstance(one, Begun):
+                assert one.step in self.held, "it was not said to wait"
+                assert one.step not in self.ends, "told after the end"
+                self.begun.append(one.step)
             else:
                 assert isinstance(one, Exited)
                 assert one.step not in self.ends, "answered twice"
                 self.ends[one.step] = one
         return bool(signals)
+
+    def until(self, holds: Callable[[], object], what: str) -> None:
+        """What is told meanwhile is collected: some engines do only then what was ordered."""
+        wait_until(lambda: (self.collect(), holds())[1], what)
 
     def end(self, id: str) -> Exited:
         while id not in self.ends:
@@ -87,7 +99,7 @@ class Bench:
         return self.end(self.shell(script, **fields))
 
     def read(self, name: str) -> str:
-        wait_until(lambda: self.collect() or (self.folder / name).exists(), f"{name} is written")
+        self.until((self.folder / name).exists, f"{name} is written")
         return (self.folder / name).read_text()
 
     def log(self, end: Exited) -> str:
@@ -195,7 +207,7 @@ def test_what_it_leaves_behind_is_killed_and_named(bench: Bench) -> None:
 
 def test_silence_is_told_while_it_runs(bench: Bench) -> None:
     id = bench.shell("echo first; exec sleep 1000", idle_s=0.05)
-    wait_until(lambda: bench.collect() or id in bench.silent, "its silence is told")
+    bench.until(lambda: id in bench.silent, "its silence is told")
     bench.stop(id, force=True)
     assert bench.end(id).stopped
     assert bench.silent.count(id) == 1

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from stepwave.core.model import Limits
 from stepwave.edge.local import afar
 from tests.conftest import ROOT
 from tests.edge.executors.cluster import LONG, Cluster, wait_until
-from tests.edge.executors.test_contract import is_alive
+from tests.edge.executors.test_contract import Bench, is_alive
+
+SEEDS = ROOT / "../shared/data/workflows/seeds"
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="process trees are followed through /proc")
 
@@ -72,6 +74,24 @@ def varies(name: str, value: object) -> bool:
     ):
         return not isinstance(value, bool)
     return name in ("run", "runId", "folder", "log", "queued") or isinstance(value, float)
+
+
+@pytest.mark.skipif(not SEEDS.is_dir(), reason="the collected files are not here")
+@pytest.mark.parametrize("name", ["seed001-block02-line45.yaml", "seed001-block06-line247.yaml"])
+def test_published_examples_bring_the_same_result_document(name: str, cluster: Cluster, tmp_path: Path) -> None:
+    """What they call says what it was asked, and does nothing."""
+    (tmp_path / "bin").mkdir()
+    text = (SEEDS / name).read_text().expandtabs(2)
+    for script in ("bin/npm", *re.findall(r"\./([\w-]+\.sh)", text)):
+        (tmp_path / script).write_text('#!/bin/sh\necho "$0 $*"\n')
+        (tmp_path / script).chmod(0o755)
+    write(tmp_path, text)
+    env = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    words = ("w.yaml", "--json", "-q", "--force")
+    here = run(tmp_path, *words, env=env)
+    there = run(tmp_path, *words, "--executor", cluster.executor, env=env)
+    assert (here.returncode, there.returncode) == (0, 0), here.stderr + there.stderr
+    assert comparable(json.loads(there.stdout)) == comparable(json.loads(here.stdout))
 
 
 PIPELINE = """
@@ -141,6 +161,26 @@ steps:
     assert len(list(tmp_path.glob("*.pid"))) == 2
 
 
+@pytest.fixture(scope="module")
+def bench(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with ExitStack() as closing:
+        yield Bench(tmp_path_factory.mktemp("run"), cluster.executor, closing)
+
+
+def test_the_time_of_a_step_counts_from_when_it_begins_on_a_worker(bench: Bench) -> None:
+    """Five on four threads: each is said to wait, and four to have begun; the last when the others have ended."""
+    started = [bench.shell(f"while [ ! -e gate{n} ]; do sleep 0.05; done") for n in range(5)]
+    bench.until(lambda: len(bench.begun) == 4, "four have begun")
+    assert bench.held == started
+    (waits,) = {*started} - {*bench.begun}
+    for n, id in enumerate(started):
+        if id != waits:
+            (bench.folder / f"gate{n}").touch()
+    bench.until(lambda: waits in bench.begun, "the last has begun")
+    (bench.folder / f"gate{started.index(waits)}").touch()
+    assert [bench.end(id).code for id in started] == [0] * 5
+
+
 def test_ctrl_c_leaves_no_process(cluster: Cluster, tmp_path: Path) -> None:
     write(
         tmp_path, "steps: [{id: long, run: 'echo $$ > pid; exec sleep 1000'}, {id: more, run: 'true', needs: [long]}]"
@@ -194,12 +234,8 @@ def test_what_is_no_engine_is_refused_before_anything_runs(words: list[str], tol
 
 
 def test_more_units_than_any_worker_has_are_refused(cluster: Cluster, tmp_path: Path) -> None:
-    worker = cluster.add_worker("--resources", "rare=1")
-    cluster.await_workers()
     write(tmp_path, "resources: {rare: 2}\nsteps: [{id: a, run: 'touch ran', resources: {rare: 2}}]")
     done = run(tmp_path, "w.yaml", "--executor", cluster.executor)
-    worker.kill()
-    worker.wait()
     assert done.returncode == 2, done.stderr
     assert "step `a` needs 2 of `rare`, and no worker of" in done.stderr
     assert not (tmp_path / "ran").exists()
@@ -208,7 +244,7 @@ def test_more_units_than_any_worker_has_are_refused(cluster: Cluster, tmp_path: 
 def test_a_cluster_of_its_own_lives_as_long_as_the_run(tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="it is in the extra `dask`")
     write(tmp_path, "steps: [{id: a, run: 'echo $PPID > pid'}, {id: b, run: 'echo b', needs: [a]}]")
-    done = run(tmp_path, "w.yaml", "-j", "2", env={**os.environ, "STEPWAVE_EXECUTOR": "dask"})
+    done = run(tmp_path, "w.yaml", "-j", "1", env={**os.environ, "STEPWAVE_EXECUTOR": "dask"})
     assert done.returncode == 0, done.stderr
     wait_until(lambda: not is_alive(int((tmp_path / "pid").read_text())), "what it was started below is gone")
 

@@ -32,7 +32,10 @@ from stepwave.core.text import plural
 MAX_CALLS = 20_000
 MAX_DEPTH = 60
 
-Ran = dict[tuple[str, tuple[str, ...]], None]
+Call = tuple[str, tuple[str, ...]]
+"""Of a recipe, by its name, with arguments."""
+
+Ran = dict[Call, None]
 
 
 def import_justfile(text: str, asked: Asked, around: Surroundings) -> Flow:
@@ -48,7 +51,7 @@ def import_justfile(text: str, asked: Asked, around: Surroundings) -> Flow:
             raise unknown_target("recipe", name, list(file.recipes))
         maker.call(name, tuple(args), ran, ())
     names = [words[0] for words in wanted]
-    others = tuple(n for n, r in file.recipes.items() if n not in names and not _is_private(n, r[-1].attributes))
+    others = tuple(n for n, r in file.recipes.items() if n not in maker.called and not _is_private(n, r[-1].attributes))
     taken = f"{', '.join(names)} with {plural(len(maker.steps), 'step')}"
     steps = tuple(maker.steps) or (Step(maker.ids.make(names[0]), NOTHING),)
     return Flow(escaped(" ".join(names)), steps, maker.keys(), (), tuple(file.notes), taken, others)
@@ -89,6 +92,7 @@ class _Maker:
         self.ids = Ids()
         self.steps: list[Step] = []
         self.after: tuple[str, ...] = ()
+        self.called: set[str] = set()
         self._calls = 0
         self.shell = self._shell()
 
@@ -112,6 +116,9 @@ class _Maker:
     def _dotenv(self) -> Mapping[str, Yaml]:
         settings = self.file.settings
         name = self._text("dotenv-path") or self._text("dotenv-filename")
+        if self.holes.of(name):
+            self.file.notes.append(Note(0, f"the file `{self.holes.shown(name)}` of variables: only the run knows it"))
+            return {}
         if not name and settings.get("dotenv-load") != "true" and settings.get("dotenv-required") != "true":
             return {}
         must = settings.get("dotenv-required") == "true" or "dotenv-path" in settings
@@ -161,29 +168,35 @@ class _Maker:
         if (name, args) in ran:
             return
         ran[name, args] = None
-        local = self._bound(recipe, args)
-        self._dependencies(recipe, local, ran, (*within, name))
+        self.called.add(name)
+        try:
+            local = self._bound(recipe, args)
+            before, after = self._calls_of(recipe.before, local), self._calls_of(recipe.after, local)
+        except Unsayable as problem:
+            notes = [*self._notes(recipe), _left(recipe, f"{problem}; with all that it needs")]
+            self._put(recipe, args, self._left_to_just(recipe, args), notes)
+            return
+        self._dependencies(recipe, before, ran, (*within, name))
         self._step(recipe, args, local)
-        for dependency in recipe.after:
-            self.call(dependency.name, self._values(recipe, dependency, local), {}, (*within, name))
+        for one, values in after:
+            self.call(one, values, {}, (*within, name))
 
-    def _dependencies(self, recipe: Recipe, local: Mapping[str, str], ran: Ran, within: tuple[str, ...]) -> None:
+    def _calls_of(self, dependencies: Sequence[Dependency], local: Mapping[str, str]) -> list[Call]:
+        """With the values that they are given. Raises Unsayable."""
+        return [(one.name, tuple(evaluate(arg, self.scope, local) for arg in one.args)) for one in dependencies]
+
+    def _dependencies(self, recipe: Recipe, calls: Sequence[Call], ran: Ran, within: tuple[str, ...]) -> None:
         start, ends = self.after, list[str]()
-        for dependency in recipe.before:
+        for name, values in calls:
             if "parallel" in recipe.attributes:
                 self.after = start
-            self.call(dependency.name, self._values(recipe, dependency, local), ran, within)
+            self.call(name, values, ran, within)
             ends += self.after
         if "parallel" in recipe.attributes and ends:
             self.after = tuple(dict.fromkeys(ends))
 
-    def _values(self, recipe: Recipe, dependency: Dependency, local: Mapping[str, str]) -> tuple[str, ...]:
-        try:
-            return tuple(evaluate(arg, self.scope, local) for arg in dependency.args)
-        except Unsayable as problem:
-            raise bad_source(self.asked.path, recipe.line, f"what `{dependency.name}` is given: {problem}") from None
-
     def _bound(self, recipe: Recipe, args: tuple[str, ...]) -> dict[str, str]:
+        """Parameters and their values. Raises Unsayable."""
         local: dict[str, str] = {}
         left = list(args)
         for parameter in recipe.parameters:
@@ -199,10 +212,7 @@ class _Maker:
 
     def _default(self, recipe: Recipe, parameter: Parameter, local: Mapping[str, str]) -> str:
         if parameter.default is not None:
-            try:
-                return evaluate(parameter.default, self.scope, local)
-            except Unsayable as problem:
-                raise bad_source(self.asked.path, recipe.line, f"`{parameter.name}`: {problem}") from None
+            return evaluate(parameter.default, self.scope, local)
         if parameter.many == "*":
             return ""
         message = f"recipe `{recipe.name}` needs a value for `{parameter.name}`"
@@ -213,28 +223,28 @@ class _Maker:
     def _step(self, recipe: Recipe, args: tuple[str, ...], local: Mapping[str, str]) -> None:
         if not recipe.body:
             return
-        if len(self.steps) >= MAX_STEPS:
-            raise too_large(self.asked.path, f"it would become more than {MAX_STEPS:,} steps")
         notes = list(self._notes(recipe))
         try:
             work, env, folder = self._work(recipe, local), self._env(recipe, local), self._folder(recipe)
         except Unsayable as problem:
-            work, env, folder = self._left_to_just(recipe, args), {}, ""
-            notes.append(Note(recipe.line, f"recipe `{recipe.name}` is left to just: {problem}"))
-        if work == NOTHING:
-            return
+            work, env, folder = self._left_to_just(recipe, args, "--no-deps"), {}, ""
+            notes.append(_left(recipe, str(problem)))
+        if work != NOTHING:
+            self._put(recipe, args, work, notes, env, folder)
+
+    def _put(
+        self, recipe: Recipe, args: tuple[str, ...], work: Mapping[str, Yaml], notes: Sequence[Note],
+        env: Mapping[str, str] = {}, folder: str = "",
+    ) -> None:  # fmt: skip
+        if len(self.steps) >= MAX_STEPS:
+            raise too_large(self.asked.path, f"it would become more than {MAX_STEPS:,} steps")
         id = self.ids.make("-".join((recipe.name, *args))[:60])
         self.steps.append(Step(id, work, self.after, folder=folder, env=env, notes=tuple(notes)))
         self.after = (id,)
 
-    def _left_to_just(self, recipe: Recipe, args: tuple[str, ...]) -> Mapping[str, Yaml]:
-        words = [
-            "just",
-            "--no-deps",
-            *(f"{name}={value}" for name, value in self.asked.values.items()),
-            recipe.name,
-            *args,
-        ]
+    def _left_to_just(self, recipe: Recipe, args: tuple[str, ...], *options: str) -> Mapping[str, Yaml]:
+        values = (f"{name}={value}" for name, value in self.asked.values.items())
+        words = ["just", *options, *values, recipe.name, *args]
         try:
             return {"run": self.holes.script(" ".join(map(shlex.quote, words)))}
         except Unsayable:
@@ -262,7 +272,8 @@ class _Maker:
     def _folder(self, recipe: Recipe) -> str:
         for attribute in recipe.attributes:
             if attribute.startswith("working-directory"):
-                text = attribute.removeprefix("working-directory").strip(" :()")
+                text = attribute.removeprefix("working-directory").strip(" :")
+                text = text[1:-1] if text.startswith("(") else text
                 return self.holes.plain(evaluate(text, self.scope, {}))
         return self.holes.plain(self._text("working-directory"))
 
@@ -297,6 +308,10 @@ class _Maker:
             parts.append(value)
             at = line.index("}}", end) + 2
         return self.scope.spend("".join((*parts, line[at:])))
+
+
+def _left(recipe: Recipe, why: str) -> Note:
+    return Note(recipe.line, f"recipe `{recipe.name}` is left to just: {why}")
 
 
 def _logical(body: Sequence[str]) -> list[str]:

@@ -51,10 +51,11 @@ def import_makefile(text: str, asked: Asked, around: Surroundings) -> Flow:
     maker = _Maker(asked, reader, rules)
     for goal in goals:
         if goal not in rules.explicit and rules.of(goal) is None:
-            raise unknown_target("target", goal, rules.goals())
+            known = [reader.holes.shown(name) for name in rules.goals()]
+            raise unknown_target("target", reader.holes.shown(goal), known)
         maker.make(goal)
     steps = maker.steps or {"": Step(maker.ids.make(goals[0] if goals else "nothing"), NOTHING)}
-    others = tuple(name for name in _entries(rules) if name not in goals)
+    others = tuple(reader.holes.shown(name) for name in _entries(rules) if name not in maker.done)
     taken = f"{', '.join(goals) or 'nothing'} with {plural(len(steps), 'step')}"
     name = " ".join(goals) or "Makefile"
     keys = _keys(reader, rules, maker)
@@ -63,8 +64,8 @@ def import_makefile(text: str, asked: Asked, around: Surroundings) -> Flow:
 
 def _default_goal(reader: Reader, rules: Rules) -> tuple[str, ...]:
     said = reader.expander.variables.get(".DEFAULT_GOAL")
-    if said and said.text.strip():
-        return (said.text.strip(),)
+    if said and (goal := reader.expander.expand("$(.DEFAULT_GOAL)").strip()):
+        return (goal,)
     return tuple(name for name in rules.goals() if "%" not in name)[:1]
 
 

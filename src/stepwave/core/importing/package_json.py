@@ -70,7 +70,7 @@ def import_package(text: str, asked: Asked, around: Surroundings) -> Flow:
             raise unknown_target("script", name, list(scripts))
         ends = maker.run(Script(name), ends, ())
     keys = {"env": {"PATH": "node_modules/.bin:{{default(env.PATH, '/usr/bin:/bin')}}"}}
-    others = tuple(name for name in scripts if name not in wanted and not _is_hook(name, scripts))
+    others = tuple(name for name in scripts if name not in maker.called and not _is_hook(name, scripts))
     taken = f"script {', '.join(wanted)} with {plural(len(maker.steps), 'step')}"
     named = root.get("name")
     title = f"{named.value} " if isinstance(named, tree.Scalar) and isinstance(named.value, str) else ""
@@ -119,6 +119,7 @@ class _Maker:
         self.scripts = scripts
         self.ids = Ids()
         self.steps: list[Step] = []
+        self.called: set[str] = set()
         self.holes = Holes()
 
     def run(self, part: Part, after: tuple[str, ...], within: tuple[str, ...]) -> tuple[str, ...]:
@@ -140,6 +141,7 @@ class _Maker:
     def _script(
         self, name: str, words: tuple[str, ...], after: tuple[str, ...], within: tuple[str, ...]
     ) -> tuple[str, ...]:
+        self.called.add(name)
         text, line = self.scripts[name]
         text = " ".join((text, *map(shlex.quote, words))).strip()
         if name in within or len(within) >= MAX_DEPTH:
@@ -261,7 +263,8 @@ _harmless = ("-l", "--print-label", "-n", "--print-name", "--silent", "--aggrega
 
 
 def _run_all(program: str, words: Sequence[str], scripts: Mapping[str, object]) -> Part | None:
-    """Groups of scripts, one group after the other."""
+    """Groups of scripts, one group after the other. `{@}` behind a name is what follows `--`."""
+    words, given = _cut(words)
     side_by_side = program == "run-p"
     groups: list[tuple[bool, list[Part]]] = [(side_by_side, [])]
     for word in words:
@@ -271,12 +274,19 @@ def _run_all(program: str, words: Sequence[str], scripts: Mapping[str, object]) 
             if word not in _harmless:
                 return None
         else:
-            names = _matching(word, scripts)
-            if not names:
+            pattern, _, more = word.partition(" ")
+            names = _matching(pattern, scripts)
+            if not names or more not in ("", "{@}"):
                 return None
-            groups[-1][1].extend(Script(name) for name in names)
+            groups[-1][1].extend(Script(name, given if more else ()) for name in names)
     made: list[Part] = [Together(tuple(ones)) if wide else InOrder(tuple(ones)) for wide, ones in groups if ones]
     return InOrder(tuple(made)) if made else None
+
+
+def _cut(words: Sequence[str]) -> tuple[Sequence[str], tuple[str, ...]]:
+    """What stands before `--`, and what behind it."""
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], tuple(words[at + 1 :])
 
 
 def _matching(pattern: str, scripts: Mapping[str, object]) -> list[str]:

@@ -21,6 +21,8 @@ def program_work(text: str, holes: Holes) -> Mapping[str, Yaml]:
         words = [word for word in words[1:] if word != "-S"]
     if not words:
         raise Unsayable("its first line names no program")
+    if any(map(holes.of, words)):
+        raise Unsayable("its interpreter is known only to the run")
     name = words[0].rpartition("/")[2]
     if holes.of(text) and name not in _shells:
         raise Unsayable(f"what only the run knows cannot be put safely into text for {name[:40]}")

@@ -106,7 +106,8 @@ class Taskfile:
                 found, path = None, f"{path} ({problem})"
             if found is None:
                 if not flag(node, "optional"):
-                    self.notes.append(Note(line, f"Taskfile `{path[:200]}` of `includes` is not taken over", "", file))
+                    shown = self.holes.shown(path)[:200]
+                    self.notes.append(Note(line, f"Taskfile `{shown}` of `includes` is not taken over", "", file))
                 continue
             other, text = found
             inner = parsed(text, other)

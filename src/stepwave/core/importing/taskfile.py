@@ -51,8 +51,7 @@ def import_taskfile(text: str, asked: Asked, around: Surroundings) -> Flow:
         if task is None:
             raise unknown_target("task", name, [n for n, t in file.tasks.items() if not t.is_internal])
         ends = maker.call(task, {}, ends, ())
-    names = {file.aliases.get(name, name) for name in wanted}
-    others = tuple(n for n, t in file.tasks.items() if n not in names and not t.is_internal)
+    others = tuple(n for n, t in file.tasks.items() if n not in maker.called and not t.is_internal)
     taken = f"{', '.join(wanted)} with {plural(len(maker.steps), 'step')}"
     steps = tuple(maker.steps) or (Step(maker.ids.make(wanted[0]), NOTHING),)
     return Flow(escaped(" ".join(wanted)), steps, maker.keys, (), tuple(file.notes), taken, others)
@@ -76,13 +75,21 @@ class _Maker:
         self.steps: list[Step] = []
         self.keys: dict[str, Yaml] = {}
         self.prelude: list[Line] = []
+        self.called: set[str] = set()
         self._needed: dict[tuple[str, str], tuple[str, ...]] = {}
         self._calls = 0
         env = self._env(file.env, self.prelude, 0, file.notes)
         if env:
             self.keys["env"] = env
-        if file.dotenv:
-            self.keys["dotenv"] = [escaped(path) + "?" for path in file.dotenv]
+        if dotenv := self._dotenv(file.dotenv, 0, file.notes):
+            self.keys["dotenv"] = dotenv
+
+    def _dotenv(self, paths: Sequence[str], line: int, notes: list[Note]) -> list[str]:
+        """A path with something in it that only the run knows cannot be said: the file is read before."""
+        known = [path for path in paths if not self.file.holes.of(path)]
+        lost = (self.file.holes.shown(path) for path in paths if path not in known)
+        notes += [Note(line, f"`dotenv: {path[:100]}`: only the run knows it", "write its path") for path in lost]
+        return [escaped(path) + "?" for path in known]
 
     def _env(self, values: Mapping[str, Any], prelude: list[Line], line: int, notes: list[Note]) -> dict[str, str]:
         """What can be said beforehand; the rest is exported by the first lines of the step."""
@@ -115,8 +122,9 @@ class _Maker:
     ) -> tuple[str, ...]:
         """As a dependency: what has been called like this is not called again."""
         key = (task.name, repr(sorted(given.items())))
-        if key not in self._needed:
-            self._needed[key] = self.call(task, given, after, within)
+        if key in self._needed:
+            return tuple(dict.fromkeys((*self._needed[key], *after)))
+        self._needed[key] = self.call(task, given, after, within)
         return self._needed[key]
 
     def call(
@@ -129,10 +137,11 @@ class _Maker:
         run = scalar_text(task.node.get("run")) if isinstance(task.node, tree.Mapping) else None
         key = (task.name, "" if (run or self.file.run) == "once" else repr(sorted(given.items())))
         if (run or self.file.run) != "always" and key in self._needed:
-            return self._needed[key]
+            return tuple(dict.fromkeys((*self._needed[key], *after)))
         variables = self.reader.variables(task, given)
         if not self.reader.is_for_here(task.node):
             return after
+        self.called.add(task.name)
         self._require(task, variables)
         ends = self._body(task, variables, after, (*within, task.name))
         self._needed.setdefault(key, ends)
@@ -214,8 +223,9 @@ class _Maker:
         if not is_one and is_first and isinstance(node, tree.Mapping) and node.get("sources"):
             notes.append(Note(task.line, "`sources` of a task that calls others has no equivalent: it runs every time"))
         more: dict[str, Yaml] = {"continueOnError": True} if flag(node, "ignore_error") else {}
-        if isinstance(node, tree.Mapping) and (paths := self.file.texts_of(node.get("dotenv"), variables)):
-            more["dotenv"] = [escaped(posixpath.join(folder, path) if folder else path) + "?" for path in paths]
+        paths = self.file.texts_of(node.get("dotenv"), variables) if isinstance(node, tree.Mapping) else []
+        if dotenv := self._dotenv([posixpath.join(folder, path) for path in paths], task.line, notes):
+            more["dotenv"] = dotenv
         step = Step(
             self.ids.make(task.name.replace(":", ".")), work, needs, escaped(task.name), escaped(folder), env,
             files[0], files[1], "", condition, more, tuple(notes),

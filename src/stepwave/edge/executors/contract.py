@@ -90,13 +90,15 @@ class Desk(Protocol):
 
 class Engine(Protocol):
     """`name` is shown in sentences. `slots`: attempts that it can carry out at a time, as far as known when it was
-    opened; None: nobody can tell. `pools`: the most units of each that one worker declares; only those are asked of
-    the engine, by `Launch.pools`. `hears_silence`: it calls `desk.silent`; without, a step with a limit for silence is
-    refused before the run.
+    opened; None: nobody can tell. `ahead`: so many times as many wait in its queue where nobody has said how many
+    attempts there may be at a time: the next is there when one ends. `pools`: the most units of each that one worker
+    declares; only those are asked of the engine, by `Launch.pools`. `hears_silence`: it calls `desk.silent`; without,
+    a step with a limit for silence is refused before the run.
     """
 
     name: str
     slots: int | None
+    ahead: int
     pools: Mapping[str, int]
     hears_silence: bool
 

@@ -9,13 +9,19 @@ Rule 2  What comes of a job travels as an event, which costs a message on a stre
 Rule 3  Stops, and whatever else has to get to the workers at once, go past the queue of tasks (`Client.run`), in a
         thread that does nothing else: the loop is never blocked.
 Rule 4  When Dask lets go of a running task, because its client is gone (kill -9), the worker kills the job.
+Rule 5  A graph that is handed over costs the client and the scheduler a millisecond each, whatever is in it, and a
+        client sends once in 10 ms: so what comes within that time is handed over together, in a thread of its own; and
+        what comes within a longer time, as long as the workers have enough to do.
+Rule 6  A job may wait in Dask's queue, so its time does not count until its worker says that it has begun.
 """
 
 import logging
 import pickle
 import queue
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
     from distributed import Future as Task
 
 CONNECT_S = 5
+TOGETHER_S = 0.01
+"""What comes within this time is handed over together: the interval in which a client of Dask sends."""
 PATIENCE_S = 10.0
 """How long a job that is killed at the end of the run may take to say so."""
 
@@ -47,6 +55,8 @@ def open_engine(rest: str, width: int | None) -> "Dask":
         with deaf():
             if not rest:
                 cluster = _local_cluster(width)
+            elif _turns_away(rest):
+                raise _nobody_at(rest, "nobody listens there")
             client = _connected(cluster or (f"tcp:{rest}" if rest.startswith("//") else rest))
         name = f"dask:{rest}" if rest else "dask"
         return Dask(name, client, cluster, _check(name, client, rest), partial(log.setLevel, level))
@@ -69,6 +79,7 @@ class Dask:
     """An engine: see `contract.Engine`."""
 
     hears_silence = True
+    ahead = 3
 
     def __init__(
         self, name: str, client: "Client", cluster: "LocalCluster | None", offer: Offer, loud: Callable[[], None]
@@ -83,40 +94,26 @@ class Dask:
         self._live: dict[str, Task[Any] | None] = {}  # None: it is being submitted, and may be done before it has been
         self._none_live = threading.Event()
         self._errands: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._runner = threading.Thread(target=self._run_errands, name="stepwave dask", daemon=True)
+        self._jobs: queue.SimpleQueue[Sequence[Job] | threading.Event | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=work, name=f"stepwave dask {name}", daemon=True)
+            for name, work in (("hands over", self._hand_over), ("runs errands", self._run_errands))
+        ]
 
     def begin(self, desk: Desk, work: Work) -> None:
         self._desk = desk
         self._work = pickle.dumps(work)
         self._client.subscribe_topic(self._client.id, self._hear)
         self._client.subscribe_topic("all", self._notice)
-        self._runner.start()
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        alike: dict[tuple[tuple[str, int], ...], list[Job]] = {}
+        with self._lock:
+            self._live.update(dict.fromkeys(job.key for job in jobs))
         for job in jobs:
-            alike.setdefault(tuple((n, u) for n, u in job.launch.pools if n in self.pools), []).append(job)
-        for resources, group in alike.items():
-            keys = [job.key for job in group]
-            with self._lock:
-                self._live.update(dict.fromkeys(keys))
-            try:
-                futures = self._client.map(
-                    partial(dask_worker.carry_out, self._work, self._client.id),
-                    [pickle.dumps(job) for job in group],
-                    key=keys,
-                    pure=False,
-                    retries=0,
-                    resources=dict(resources) or None,
-                )
-            except Exception as problem:
-                for key in filter(self._taken, keys):
-                    self._desk.failed(key, f"{self.name} takes no job: {_said(problem)}")
-                continue
-            with self._lock:
-                self._live |= {key: future for key, future in zip(keys, futures, strict=True) if key in self._live}
-            for future in futures:
-                future.add_done_callback(self._done)
+            self._desk.held(job.key)
+        self._jobs.put(jobs)
 
     def stop(self, key: str, number: int) -> None:
         self._errands.put(partial(self._stop, [key], number))
@@ -137,12 +134,14 @@ class Dask:
         with self._lock:
             keys = list(self._live)
             self._none_live.clear()
-        if self._runner.is_alive():
-            if keys:
-                self._errands.put(partial(self._stop, keys, signal.SIGKILL))
-                self._none_live.wait(PATIENCE_S)
-            self._errands.put(None)
-            self._runner.join(PATIENCE_S)
+        if keys:
+            self._errands.put(partial(self._stop, keys, signal.SIGKILL))
+            self._none_live.wait(PATIENCE_S)
+        self._jobs.put(None)
+        self._errands.put(None)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(PATIENCE_S)
         with suppress(Exception):  # a scheduler that is gone is closed enough
             for topic in (self._client.id, "all"):
                 self._client.unsubscribe_topic(topic)
@@ -151,6 +150,52 @@ class Dask:
                 with suppress(Exception):
                     end.close(timeout=PATIENCE_S)
         self._loud()
+
+    # --- the thread that hands jobs over ----------------------------------------------------------------
+
+    def _hand_over(self) -> None:
+        sent = 0.0
+        while (first := self._jobs.get()) is not None:
+            time.sleep(max(0.0, sent + self._pause() - time.monotonic()))
+            found: list[Sequence[Job] | threading.Event | None] = [first]
+            while not self._jobs.empty():
+                found.append(self._jobs.get())
+            self._give([job for jobs in found if jobs and not isinstance(jobs, threading.Event) for job in jobs])
+            sent = time.monotonic()
+            for one in found:
+                if isinstance(one, threading.Event):
+                    one.set()
+            if None in found:
+                return
+
+    def _pause(self) -> float:
+        with self._lock:
+            queued = sum(task is not None for task in self._live.values()) - (self.slots or 0)
+        return TOGETHER_S if queued <= (self.slots or 0) else 4 * TOGETHER_S
+
+    def _give(self, jobs: Sequence[Job]) -> None:
+        alike: dict[tuple[tuple[str, int], ...], list[Job]] = {}
+        for job in jobs:
+            alike.setdefault(tuple((n, u) for n, u in job.launch.pools if n in self.pools), []).append(job)
+        for resources, group in alike.items():
+            keys = [job.key for job in group]
+            try:
+                futures = self._client.map(
+                    partial(dask_worker.carry_out, self._work, self._client.id),
+                    [pickle.dumps(job) for job in group],
+                    key=keys,
+                    pure=False,
+                    retries=0,
+                    resources=dict(resources) or None,
+                )
+            except Exception as problem:
+                for key in filter(self._taken, keys):
+                    self._desk.failed(key, f"{self.name} takes no job: {_said(problem)}")
+                continue
+            with self._lock:
+                self._live |= {key: future for key, future in zip(keys, futures, strict=True) if key in self._live}
+            for future in futures:
+                future.add_done_callback(self._done)
 
     # --- the thread for errands -----------------------------------------------------------------------
 
@@ -164,6 +209,9 @@ class Dask:
         return list(answers.values())
 
     def _stop(self, keys: list[str], number: int) -> None:
+        handed = threading.Event()
+        self._jobs.put(handed)  # what was on its way is with Dask then, and can be taken back
+        handed.wait(PATIENCE_S)
         at_work = {key for found in self._on_workers(dask_worker.stop, self._work, keys, number) for key in found}
         queued = self._futures(key for key in keys if key not in at_work)
         self._client.cancel(list(queued.values()))
@@ -200,8 +248,10 @@ class Dask:
         if isinstance(told, dict):
             return  # Dask tells of the client by the same name
         key, data = told
-        if data is None:
+        if data == dask_worker.SILENT:
             self._desk.silent(key)
+        elif data == dask_worker.BEGUN:
+            self._desk.begun(key)
         elif self._taken(key):
             brought: Brought = pickle.loads(data)
             self._desk.ended(key, brought)
@@ -279,8 +329,24 @@ def _connected(where: "LocalCluster | str") -> "Client":
         return _in_time(connect)
     except (OSError, ValueError) as problem:
         reason = "it does not answer" if isinstance(problem, OSError) else _said(problem)
-        help = "start one with `dask scheduler`, and workers with `dask worker tcp://host:port`"
-        raise Refused(f"there is no Dask scheduler at {where}: {reason}", help) from problem
+        raise _nobody_at(str(where).removeprefix("tcp:"), reason) from problem
+
+
+def _nobody_at(rest: str, reason: str) -> Refused:
+    help = "start one with `dask scheduler`, and workers with `dask worker tcp://host:port`"
+    return Refused(f"there is no Dask scheduler at {rest}: {reason}", help)
+
+
+def _turns_away(rest: str) -> bool:
+    """Whether connections are refused there: a client of Dask would try again for all of `CONNECT_S`."""
+    host, _, port = rest.rpartition("//")[2].rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except ConnectionRefusedError:
+        return True
+    except (OSError, ValueError):  # Dask has better words for it
+        return False
+    return False
 
 
 def _in_time(connect: "Callable[[], Client]") -> "Client":

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 MOST_TOLD = 4096
 """Bytes of an event. The scheduler keeps the last thousands of them; what is longer is fetched from the worker."""
+SILENT, BEGUN = b"silent", b"begun"
+"""What is told of a job that goes on. No pickle looks like that."""
+BEGUN_S = 0.05
+"""That a job has begun is told after so long, and of most short ones never: each message costs as much as they do."""
 
 
 def version() -> str:
@@ -33,14 +37,15 @@ def carry_out(work: bytes, topic: str, job: bytes) -> bytes | None:
     worker: Any = get_worker()
     doing = _watched(worker, _work(work))
     doing.add(one.key)
+    worker.loop.add_callback(doing.tell_begun, one.key, topic)
     try:
-        brought: Brought = _work(work).carry_out(one, lambda: worker.log_event(topic, (one.key, None)))
+        brought: Brought = _work(work).carry_out(one, lambda: worker.log_event(topic, (one.key, SILENT)))
     finally:
         doing.remove(one.key)
     data = pickle.dumps(brought)
     if len(data) > MOST_TOLD:
         return data
-    worker.log_event(topic, (one.key, data))
+    doing.brought[one.key] = (topic, data)
     return None
 
 
@@ -64,11 +69,17 @@ def _work(data: bytes) -> Work:
 
 class Doing:
     """The jobs of one worker, as a plugin of it. Dask calls a plugin whatever has these methods, but for one base class
-    that it asks for: `_plugin` adds it, so that this module does not import Dask."""
+    that it asks for: `_add_plugin` adds it, so that this module does not import Dask.
 
-    def __init__(self, stop: Callable[[str, int], bool]) -> None:
+    `brought` is told at the moment in which Dask is about to tell the scheduler that the task has ended: the two, and
+    what the scheduler makes of them for the runner, are one message each then.
+    """
+
+    def __init__(self, stop: Callable[[str, int], bool], worker: Any) -> None:
         self._stop = stop
+        self._worker = worker
         self._keys: set[str] = set()
+        self.brought: dict[str, tuple[str, bytes]] = {}
 
     def add(self, key: str) -> None:
         self._keys.add(key)
@@ -76,7 +87,19 @@ class Doing:
     def remove(self, key: str) -> None:
         self._keys.discard(key)
 
+    def tell_begun(self, key: str, topic: str) -> None:
+        """In a while, if it is still at work then. Called in the thread of the worker's loop."""
+
+        def tell() -> None:
+            if key in self._keys:
+                self._worker.log_event(topic, (key, BEGUN))
+
+        self._worker.loop.call_later(BEGUN_S, tell)
+
     def transition(self, key: object, start: str, finish: str, **_: object) -> None:
+        if finish != "executing" and key in self.brought:
+            topic, data = self.brought.pop(str(key))
+            self._worker.log_event(topic, (key, data))
         if start == "executing" and finish == "released" and key in self._keys:
             self._stop(str(key), signal.SIGKILL)
 
@@ -104,7 +127,7 @@ def _add_plugin(worker: "Worker", work: Work) -> Doing:
 
     from distributed import WorkerPlugin
 
-    plugin: Doing = type("Plugin", (Doing, WorkerPlugin), {})(work.stop)
+    plugin: Doing = type("Plugin", (Doing, WorkerPlugin), {})(work.stop, worker)
     adding = worker.plugin_add(plugin, name="stepwave")
     asyncio.run_coroutine_threadsafe(adding, worker.loop.asyncio_loop).result(10)
     return plugin

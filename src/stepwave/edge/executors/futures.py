@@ -39,6 +39,7 @@ class Futures:
     """An engine: see `contract.Engine`."""
 
     pools: Mapping[str, int] = {}
+    ahead = 0
     hears_silence = True
 
     def __init__(self, name: str, make: Factory) -> None:

@@ -36,10 +36,11 @@ LOOK_S = 1.0
 
 
 class Line(NamedTuple):
-    """Where a worker finds the runner: its socket, and the process that owns it."""
+    """Where a worker finds the runner: its socket, the process that owns it, and the machine on which that is."""
 
     path: str
     pid: int
+    host: str
 
 
 # --- the runner's end -------------------------------------------------------------------------------------------------
@@ -50,7 +51,7 @@ class Exchange:
 
     def __init__(self, heard: Callable[[str], None]) -> None:
         self._folder = tempfile.mkdtemp(prefix="stepwave-")  # 0700: nobody else connects; short: a path has 108 bytes
-        self.line = Line(f"{self._folder}/runner", os.getpid())
+        self.line = Line(f"{self._folder}/runner", os.getpid(), socket.gethostname())
         self._heard = heard
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.line.path)
@@ -199,6 +200,8 @@ class Held:
         try:
             self.connection.connect(line.path)
         except OSError:
+            if line.host == socket.gethostname():
+                _end_with(line)  # killed before this process had started
             self.connection.close()
             self.connection = None
         listen = self._look if self.connection is None else self._listen
@@ -220,12 +223,9 @@ class Held:
                     self.work.freeze(tuple(rest), word == "freeze")
         for key in list(self.keys):
             self.work.stop(key, signal.SIGKILL)
-        try:
-            os.kill(self.line.pid, 0)
-        except ProcessLookupError:  # else the pool is being taken down, and whoever owns it sees to its processes
-            os._exit(1)
-        except OSError:
-            pass
+        for _ in range(20):  # its sockets are closed some moments before it counts as dead
+            _end_with(self.line)
+            time.sleep(0.05)
 
     def _look(self) -> None:
         while True:
@@ -233,6 +233,26 @@ class Held:
             for key, folder in list(self.keys.items()):
                 with contextlib.suppress(OSError, ValueError):
                     self.work.stop(key, int((folder / "stops" / key).read_text("ascii")))
+
+
+def _end_with(line: Line) -> None:
+    """Rule 1. As long as the runner lives the pool is being taken down, and whoever owns it sees to its processes."""
+    if not _lives(line.pid):
+        shutil.rmtree(Path(line.path).parent, ignore_errors=True)  # which the runner could not do any more
+        os._exit(1)
+
+
+def _lives(pid: int) -> bool:
+    """A process that nobody has waited for yet is dead all the same."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] not in "ZX"
+    return True
 
 
 _held: dict[tuple[int, Line], Held] = {}

@@ -118,6 +118,7 @@ class Slurm:
     name = "slurm"
     slots: int | None = None
     hears_silence = True
+    ahead = 0
 
     def __init__(self, options: Options, pools: Mapping[str, int]) -> None:
         self._options = options

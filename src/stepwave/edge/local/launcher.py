@@ -102,15 +102,29 @@ class LocalLauncher:
 
     def _launch(self, order: Launch) -> None:
         try:
-            slot = self._idle.pop() if self._idle else self._new_slot()
-            slot.last += 1
-            send(slot.channel, self._message(slot.last, order))
+            slot = self._sent(order)
         except OSError as error:
             problem = f"its supervisor could not be reached: {error.strerror}"
             self._inbox.put(Exited(order.step, order.attempt, problem=problem))
             return
         slot.begin(slot.last, order)
         self._busy[order.step, order.attempt] = slot
+
+    def _sent(self, order: Launch) -> Slot:
+        """The slot that has the order. An idle one whose supervisor has been killed is noticed here at the latest, and
+        the next one is asked. Raises OSError where a new one cannot be reached either."""
+        while self._idle:
+            slot = self._idle.pop()
+            with suppress(OSError):
+                return self._send_to(slot, order)
+            for refused in self._lost(slot):  # what it has refused, and nobody has read
+                self._inbox.put(refused)
+        return self._send_to(self._new_slot(), order)
+
+    def _send_to(self, slot: Slot, order: Launch) -> Slot:
+        slot.last += 1
+        send(slot.channel, self._message(slot.last, order))
+        return slot
 
     def _follow(self, order: Follow) -> None:
         slot = self._busy.get((order.behind, order.attempt))
@@ -238,9 +252,10 @@ class LocalLauncher:
 
     def close(self) -> None:
         """Everything that still runs is killed: closing our ends is the order, the zygote's exit the answer."""
-        for slot in (*self._idle, *self._busy.values()):
+        for slot in self._slots:  # in a fork of this process, one may be neither idle nor busy at this moment
             self._inbox.unwatch(slot.channel)
             os.close(slot.channel)
+        self._slots.clear()
         self._idle.clear()
         self._busy.clear()
         self._zygote.close()

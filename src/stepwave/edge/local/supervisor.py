@@ -30,7 +30,7 @@ import time
 
 from stepwave.edge.local.job import KILL_PATIENCE_S, Job
 from stepwave.edge.local.messages import NUMBER, framed, receive, write
-from stepwave.edge.local.trees import descendants, kill_below
+from stepwave.edge.local.trees import kill_below
 from stepwave.edge.local.wake import drain, wake_on_signals
 
 TYPE_CHECKING = False  # importing typing would be a third of the start-up
@@ -269,10 +269,7 @@ def reap_supervisors(supervisors: set[int]) -> None:
             orphans = orphans or (pid in supervisors and status != 0)
             supervisors.discard(pid)
     if orphans:
-        spare = set(supervisors)
-        for pid in supervisors:
-            spare |= descendants(pid)
-        kill_below(spare=spare)
+        kill_below(spare=supervisors)
 
 
 def end_all(supervisors: set[int], wake: int) -> None:

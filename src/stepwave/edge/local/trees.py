@@ -44,8 +44,8 @@ def parents_by_psutil() -> dict[int, int]:
     return table
 
 
-def descendants(root: int) -> set[int]:
-    """All living processes below `root`."""
+def descendants(root: int, spare: Set[int] = frozenset()) -> set[int]:
+    """All living processes below `root`, but for those of `spare` and what is below them."""
     below: dict[int, list[int]] = {}
     for pid, parent in parents().items():
         below.setdefault(parent, []).append(pid)
@@ -53,7 +53,7 @@ def descendants(root: int) -> set[int]:
     todo = [root]
     while todo:
         for pid in below.get(todo.pop(), ()):
-            if pid not in found:
+            if pid not in found and pid not in spare:
                 found.add(pid)
                 todo.append(pid)
     return found
@@ -66,10 +66,11 @@ def signal_each(pids: set[int], number: int) -> None:
 
 
 def freeze(spare: Set[int] = frozenset()) -> set[int]:
-    """Stop everything below this process, until a walk finds nothing new: what is stopped cannot fork."""
+    """Stop everything below this process, until a walk finds nothing new: what is stopped cannot fork. Nothing below
+    those of `spare` is touched, and they may fork meanwhile."""
     frozen: set[int] = set()
     for _ in range(1000):
-        new = descendants(os.getpid()) - frozen - spare
+        new = descendants(os.getpid(), spare) - frozen
         if not new:
             break
         signal_each(new, signal.SIGSTOP)
