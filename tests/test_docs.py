@@ -179,7 +179,7 @@ NO_CODES = {
     "too-long",  # in case the schema should one day limit a text that is not an id
 }  # fmt: skip
 # Words with a dash in them that are names of keys and commands.
-ELSEWHERE = {"keys.py", "scaffold.py", "app.py", "slurm.py", "slurm_commands.py"}
+ELSEWHERE = {"keys.py", "scaffold.py", "app.py", "slurm.py", "slurm_commands.py", "dask.py"}
 
 
 def of_others(path: Path) -> bool:

@@ -425,7 +425,7 @@ def test_started_with_signals_ignored_and_blocked(tmp_path: Path) -> None:
         steps:
           - {id: state, run: "grep -E '^Sig(Blk|Ign)' /proc/self/status >state"}
           - {id: bad, run: exit 7}
-          - {id: slow, timeout: 100ms, run: sleep 1000}
+          - {id: slow, timeout: 100ms, run: exec sleep 1000}
           - {id: pipe, shell: bash, run: "yes | head -1", allowedExitCodes: [0, 141]}
         """,
     )

@@ -199,7 +199,8 @@ class Telling:
         return f"{plural(asked, 'unit')} of pool {self._word(pool)}{''.join(has)}"
 
     def _holders(self, charge: Charge) -> str:
-        if charge.cause is Cause.POOL and not charge.holders and charge.name in self._story.awaited - {JOBSERVER}:
+        is_shared = charge.name in self._story.awaited and charge.name != JOBSERVER
+        if charge.cause is Cause.POOL and not charge.holders and is_shared:
             return "; held by other runs on this machine"
         if not charge.holders or charge.name == RATE or (charge.cause is Cause.LIMIT and not charge.name):
             return ""

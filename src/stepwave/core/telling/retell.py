@@ -379,7 +379,7 @@ class _Retelling:
             sketched=self._sketched,
             rate_limit_s=self._sketch.rate_limit_s,
             by_waves=self._sketch.by_waves,
-            awaited=frozenset(self._awaited),
+            awaited=tuple(sorted(self._awaited)),
         )
 
     def _in_order(self) -> Iterable[str]:

@@ -168,5 +168,5 @@ class Story(NamedTuple):
     rate_limit_s: float = 0.0
     by_waves: bool = False
     """As in `Sketch`."""
-    awaited: frozenset[str] = frozenset()
+    awaited: tuple[str, ...] = ()
     """Pools that are not the run's own, of which it had to wait for units."""
