@@ -8,10 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-try:
-    from _blake2 import blake2b  # what hashlib hands on; hashlib itself takes milliseconds to import
-except ImportError:
-    from hashlib import blake2b
+from stepwave.core.digest import hex_digest
 
 VARIABLE = "TRACEPARENT"
 STATE_VARIABLE = "TRACESTATE"
@@ -27,7 +24,7 @@ class Trace(NamedTuple):
 
     def span(self, step: str | None = None, attempt: int = 1) -> str:
         """The span of the run, or of an attempt of a step."""
-        return _digest(self.run if step is None else f"{self.run}\0{step}\0{attempt}", 8)
+        return hex_digest(self.run if step is None else f"{self.run}\0{step}\0{attempt}", 8)
 
     def parent_of(self, step: str, attempt: int) -> str:
         """The TRACEPARENT of an attempt: what it traces belongs below its span."""
@@ -41,7 +38,7 @@ def trace_of(run: str, traceparent: str | None = None) -> Trace:
     """The trace that the caller's TRACEPARENT names goes on; where there is none, or an invalid one, one begins."""
     found = _traceparent.fullmatch(traceparent.strip()) if traceparent else None
     if found is None or not _is_valid(*found.groups()):
-        return Trace(run, _digest(run, 16))
+        return Trace(run, hex_digest(run, 16))
     _, trace, parent, flags, _ = found.groups()
     return Trace(run, trace, parent, flags)
 
@@ -50,10 +47,6 @@ def _is_valid(version: str, trace: str, parent: str, flags: str, rest: str | Non
     """Only a later version may say more; identifiers that are all zeros mean nothing."""
     del flags
     return version != "ff" and not (version == "00" and rest) and bool(trace.strip("0")) and bool(parent.strip("0"))
-
-
-def _digest(text: str, size: int) -> str:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
 
 
 def environment(trace: Trace | None, step: str, attempt: int, env: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from zlib import crc32
 
 from stepwave.core.building.commands import SH_STRICT
+from stepwave.core.digest import hex_digest
 from stepwave.core.language.scope import VARIABLE_ROOTS, has_reference
 from stepwave.core.language.step_texts import texts, texts_of
 from stepwave.core.model import Agent, Dialect, Private, Step, StepType, Workflow
@@ -36,11 +37,7 @@ _none = "(none)"
 
 def digest_of(text: str) -> str:
     """A BLAKE2b digest of 16 bytes (RFC 7693), in hexadecimal digits; `blake2:` before it."""
-    try:
-        from _blake2 import blake2b  # what hashlib hands on; hashlib itself takes milliseconds to import
-    except ImportError:
-        from hashlib import blake2b
-    return _digest + blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return _digest + hex_digest(text, 16)
 
 
 def unkeyed(text: str) -> str:

@@ -11,6 +11,7 @@ Rule 4  The same plan gives the same order, on every machine.
 
 from collections.abc import Iterable, Mapping
 
+from stepwave.core.digest import hex_digest
 from stepwave.core.model import Step, StepType
 from stepwave.core.plan import Learned, Plan
 
@@ -121,7 +122,4 @@ def in_order(plan: Plan, order: str) -> Plan:
 
 def _drawn(seed: str, id: str) -> float:
     """A number from 0 to 1 that hangs on nothing but these two: the beginning of a BLAKE2b digest (RFC 7693)."""
-    from hashlib import blake2b
-
-    digest = blake2b(f"{seed}\0{id}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest) / 2**64
+    return int(hex_digest(f"{seed}\0{id}", 8), 16) / 2**64

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stepwave.core.events import (
+    LONG_S,
     Exited,
     Follow,
     Launch,
@@ -133,7 +134,7 @@ class LocalLauncher:
             return
         numbered = list(enumerate(order.launches, slot.last + 1))
         fields = [self._message(number, launch)[1:] for number, launch in numbered]
-        message = ("follow", slot.last, fields, slot.place)
+        message = ("follow", slot.last, fields, slot.place, LONG_S)
         slot.queue += numbered
         slot.last = numbered[-1][0]
         with suppress(OSError):  # a supervisor that is gone is noticed by its end of file

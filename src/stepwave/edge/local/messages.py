@@ -37,7 +37,9 @@ def write(fd: int, data: bytes) -> None:
 
 def receive(fd: int) -> tuple[Any, ...] | None:
     """The next message, or None when the other end is gone."""
-    return _rest(fd, _read(fd, HEAD))
+    head = _exactly(fd, HEAD)
+    body = _exactly(fd, _size(head)) if head else b""
+    return marshal.loads(body) if body else None
 
 
 def receive_all(fd: int) -> list[tuple[Any, ...]] | None:
@@ -71,16 +73,15 @@ def nameless_file() -> int:
     return fd
 
 
-def _rest(fd: int, data: bytes) -> tuple[Any, ...] | None:
-    """The message that begins with `data`."""
-    while len(data) < HEAD or len(data) < HEAD + _size(data):
-        missing = (_size(data) if len(data) >= HEAD else 0) + HEAD - len(data)
-        part = _read(fd, min(missing, CHUNK)) if data else b""
+def _exactly(fd: int, size: int) -> bytes:
+    """So many bytes; none when the other end is gone before."""
+    data = b""
+    while len(data) < size:
+        part = _read(fd, min(size - len(data), CHUNK))
         if not part:
-            return None
+            return b""
         data += part
-    message: tuple[Any, ...] = marshal.loads(data[HEAD:])
-    return message
+    return data
 
 
 def _size(data: bytes) -> int:

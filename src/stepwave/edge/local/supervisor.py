@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     Prctl = Callable[[int, int], None]
 
-LONG_S = 0.020  # `core.events.LONG_S`, which is not to be imported here
 HOLD_S = 0.003
 """How long a report may wait for the next ones, while the slot has work: each that is sent alone wakes the runner."""
 HOLD = 4  # reports
@@ -83,6 +82,7 @@ class Supervisor:
         self.queue: list[tuple[Any, ...]] = []  # the fields of "run" messages
         self.number = 0  # of what was queued or begun last
         self.began = 0.0
+        self.long_s = 0.0  # what takes longer is followed by nobody; comes with the queue
         self.held: list[bytes] = []
         self.held_since = 0.0
 
@@ -128,8 +128,8 @@ class Supervisor:
     # what is to follow
 
     def enqueue(self, message: tuple[Any, ...]) -> None:
-        """`("follow", number, [fields, …], place)`, for what was queued or begun with that number."""
-        _, behind, steps, self.place = message
+        """`("follow", number, [fields, …], place, long_s)`, for what was queued or begun with that number."""
+        _, behind, steps, self.place, self.long_s = message
         if behind != self.number:
             self.refuse(message)
             return
@@ -150,7 +150,7 @@ class Supervisor:
 
     def follows(self, went_well: bool) -> bool:
         """Whether the step that has just ended is followed by the next in the queue."""
-        return bool(self.queue) and went_well and time.monotonic() - self.began < LONG_S
+        return bool(self.queue) and went_well and time.monotonic() - self.began < self.long_s
 
     def report(self, message: tuple[Any, ...], current: int, *, follows: bool) -> None:
         self.held.append(framed(message))
@@ -172,13 +172,13 @@ class Supervisor:
     def look(self, wait: float | None, current: int) -> float | None:
         """Tell the runner what it should know by now; the milliseconds until the next time, `wait` at most."""
         now = time.monotonic()
-        if self.queue and now - self.began >= LONG_S:
+        if self.queue and now - self.began >= self.long_s:
             self.give_back(current)
         elif self.held and now - self.held_since >= HOLD_S:
             self.flush()
         until = [self.held_since + HOLD_S] if self.held else []
         if self.queue:
-            until.append(self.began + LONG_S)
+            until.append(self.began + self.long_s)
         soon = max(0.0, min(until) - now) * 1000 if until else None
         return soon if wait is None else wait if soon is None else min(soon, wait)
 
